@@ -1,0 +1,11 @@
+"""From labelled images to sharded TFRecords. The data flows one way, a file a step:
+
+    listing, layouts   SRC          → Source(key, path, label, split?, group?)
+    images             bytes        → normalized bytes                       (pure)
+    chunks             [Source]     → one staged file of records, and a row of facts an image or its reject
+    plan               facts        → (split, shard) an image
+    shards             (split, shard) → one TFRecord file, records copied out of the staged files
+    publish            shards       → index, metadata, dataset_info.json last; one rename
+
+`job` strings them together as one Apache Beam pipeline; `runner` says where it runs.
+"""

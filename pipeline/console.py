@@ -1,0 +1,132 @@
+"""What a person at a terminal sees of a job: a progress bar, and tables."""
+
+import collections
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from imageshards.pipeline import plan
+from imageshards.pipeline.layouts import Reading
+from imageshards.pipeline.publish import Dataset
+from imageshards.pipeline.source import SPLITS
+
+_LABELS_SHOWN = 20
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+def describe(reading: Reading, dataset: Dataset) -> None:
+    """Says what was understood of SRC."""
+    options = reading.options
+    say(f"{options.src}: layout {reading.layout} ({reading.why})")
+    say(f"  {_images(len(reading.sources))}, {len(reading.labels)} labels → {dataset.final}")
+    ignored = ", ".join(f"{count} {suffix}" for suffix, count in reading.listing.ignored().most_common())
+    if ignored:
+        say(f"  ignored, no images: {ignored}")
+    for reason, rejects in _by_reason(reading):
+        say(f"  {len(rejects)} {reason}, such as {rejects[0].file}: {rejects[0].detail}")
+    for note in reading.notes:
+        say(f"  note: {note}")
+
+
+def describe_splits(reading: Reading) -> None:
+    """Prints how many images of each label will be in each split, if every image can be read."""
+    options = reading.options
+    table: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+    counts = collections.Counter((source.split, source.label) for source in reading.sources)
+    carve = options.carve()
+    for (split, label), count in counts.items():
+        if split is None:
+            parts = plan.quotas(count, options.quotas())
+        elif carve and split == carve[0]:
+            parts = plan.quotas(count, options.carved_quotas())
+        else:
+            parts = [count * (split == name) for name in SPLITS]
+        for name, part in zip(SPLITS, parts, strict=True):
+            table[name][label] = table[name].get(label, 0) + part
+    _print_table({split: row for split, row in table.items() if any(row.values())}, reading.labels, SPLITS)
+
+
+@contextlib.contextmanager
+def progress(total: int, tally: Any) -> Iterator[None]:
+    """Shows how far `tally` is, until the block ends; nothing where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    stop = threading.Event()
+    with tqdm(total=total, unit=" images", dynamic_ncols=True, leave=False) as bar:
+
+        def follow() -> None:
+            while not stop.wait(0.2):
+                bar.set_postfix_str(f"{tally.rejected} rejected", refresh=False)
+                bar.update(tally.done - bar.n)
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def summarize(metadata: Mapping[str, Any], dataset: Dataset) -> None:
+    """Prints what is in a published dataset, and how to load it."""
+    labels = list(next(iter(metadata["splits"].values())))
+    _print_table(metadata["splits"], labels, SPLITS)
+    found, written = metadata["found"], metadata["images"]
+    say(f"{found} found = {written} written + {found - written} rejected" + _reasons(metadata["rejected"]))
+    if metadata["rejected_rows"]:
+        say(f"{sum(metadata['rejected_rows'].values())} manifest rows name no image of their own" + _reasons(metadata["rejected_rows"]))
+    if metadata["truncated"]:
+        say(f"{_images(metadata['truncated'])} ended early and were kept")
+    duplicates = metadata["duplicates"]
+    if duplicates["files"]:
+        say(
+            f"{_images(duplicates['files'])} repeat another's content"
+            f" ({duplicates['with_several_labels']} under several labels, {duplicates['in_several_splits']} in several splits)"
+        )
+    for split in metadata["splits"]:
+        missing = [label for label, count in metadata["splits"][split].items() if not count]
+        if missing:
+            say(f"{split} has no image of {', '.join(missing[:5])}" + (" …" if len(missing) > 5 else ""))
+    say(f"{dataset.final}" + ("; what was rejected and why: rejected.csv" if found > written else ""))
+    where = str(dataset.folder.parent)
+    say(f'  tfds.load("{dataset.name}", data_dir="{where}", as_supervised=True)')
+
+
+def _reasons(reasons: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{count} {reason}' for reason, count in sorted(reasons.items()))})" if reasons else ""
+
+
+def _print_table(table: Mapping[str, Mapping[str, int]], labels: list[str], order: Any) -> None:
+    splits = [split for split in order if split in table]
+    shown = labels[:_LABELS_SHOWN]
+    rows = [[label, *(table[split].get(label, 0) for split in splits)] for label in shown]
+    if len(labels) > len(shown):
+        rest = labels[_LABELS_SHOWN:]
+        rows.append([f"… {len(rest)} more", *(sum(table[split].get(label, 0) for label in rest) for split in splits)])
+    rows.append(["together", *(sum(table[split].values()) for split in splits)])
+    width = max(len("label"), *(len(str(row[0])) for row in rows))
+    widths = [max(len(split), 7) for split in splits]
+    say("  " + "label".ljust(width) + "".join(f"  {split:>{w}}" for split, w in zip(splits, widths, strict=True)))
+    for row in rows:
+        say("  " + str(row[0]).ljust(width) + "".join(f"  {n:>{w}}" for n, w in zip(row[1:], widths, strict=True)))
+
+
+def _by_reason(reading: Reading) -> list[tuple[str, list[Any]]]:
+    groups = collections.defaultdict(list)
+    for reject in reading.rejected:
+        groups[str(reject.reason)].append(reject)
+    return sorted(groups.items())
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"

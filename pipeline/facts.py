@@ -1,0 +1,147 @@
+"""The two tables between the steps, as Arrow files that any worker can read.
+
+`sources.arrow` lists every source, one record batch a chunk; where the previous version of the dataset has the very same
+image, the columns from `kept_shard` on say where and what is known of it. A chunk's facts have a row for each of its
+sources, in the same order: a `reason` where the image was rejected, else where its record lies in the staged file.
+"""
+
+import dataclasses
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from imageshards.pipeline.source import Source
+
+CHUNK_IMAGES = 256
+
+_KNOWN = [  # what normalizing an image finds out
+    pa.field("sha256", pa.string()),
+    pa.field("phash", pa.uint64()),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("truncated", pa.bool_()),
+]
+_SOURCE = [
+    pa.field("key", pa.string()),
+    pa.field("path", pa.string()),
+    pa.field("label", pa.string()),
+    pa.field("split", pa.string()),
+    pa.field("group", pa.string()),
+    pa.field("size", pa.int64()),
+    pa.field("mtime_ns", pa.int64()),
+]
+KNOWN = tuple(field.name for field in _KNOWN)
+SOURCES = pa.schema(
+    [
+        *_SOURCE,
+        pa.field("previous_split", pa.string()),
+        pa.field("kept_shard", pa.string()),
+        pa.field("kept_offset", pa.int64()),
+        pa.field("kept_length", pa.int64()),
+        *_KNOWN,
+    ]
+)
+FACTS = pa.schema(
+    [
+        *_KNOWN,
+        pa.field("offset", pa.int64()),
+        pa.field("length", pa.int64()),
+        pa.field("reason", pa.string()),
+        pa.field("detail", pa.string()),
+    ]
+)
+INDEX = pa.schema(
+    [
+        pa.field("key", pa.string()),
+        pa.field("label", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("group", pa.string()),
+        *_KNOWN,
+        pa.field("size", pa.int64()),
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("shard", pa.string()),
+        pa.field("offset", pa.int64()),
+        pa.field("length", pa.int64()),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chunk:
+    """A record batch of sources.arrow. `name` changes with anything that decides what is staged for it."""
+
+    number: int
+    name: str
+
+
+def fingerprint(sources: Iterable[Source], *more: object) -> str:
+    """Returns a digest that changes when a source does, or anything in `more`, by its repr."""
+    digest = hashlib.sha256(repr(more).encode())
+    for s in sources:
+        digest.update(f"{s.key}\0{s.label}\0{s.split}\0{s.group}\0{s.size}\0{s.mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def cut(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
+    """Yields chunks of at most CHUNK_IMAGES sources.
+
+    A chunk also ends where a key's checksum says so. An image that comes or goes therefore changes the chunks near it
+    alone, and a killed job that is started again still finds the others.
+    """
+    start = 0
+    for end, source in enumerate(sources, start=1):
+        if end - start == CHUNK_IMAGES or end == len(sources) or zlib.crc32(source.key.encode()) % CHUNK_IMAGES == 0:
+            yield sources[start:end]
+            start = end
+
+
+def write_sources(path: Path, chunks: Sequence[Sequence[Source]], previous: pa.Table | None) -> None:
+    """Writes sources.arrow. `previous` is the index of the dataset's previous version."""
+    previous = INDEX.empty_table() if previous is None else previous
+    keys = pa.array([source.key for chunk in chunks for source in chunk], pa.string())
+    rows = pc.index_in(keys, previous["key"].combine_chunks())
+    start = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SOURCES) as writer:
+        for chunk in chunks:
+            columns = {field.name: [getattr(source, field.name) for source in chunk] for field in _SOURCE}
+            columns |= _known_before(columns, previous.take(rows.slice(start, len(chunk))))
+            writer.write_batch(pa.RecordBatch.from_pydict(columns, SOURCES))
+            start += len(chunk)
+
+
+def read_sources(path: Path) -> pa.RecordBatchFileReader:
+    """Opens sources.arrow; `get_batch(chunk.number)` reads one chunk of it."""
+    return pa.ipc.open_file(pa.memory_map(str(path)))
+
+
+def write_facts(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Publishes a chunk's facts: the file is there whole, or not at all."""
+    table = pa.Table.from_pylist(list(rows), FACTS)
+    aside = path.with_suffix(".tmp")
+    with pa.OSFile(str(aside), "wb") as file, pa.ipc.new_file(file, FACTS) as writer:
+        writer.write_table(table)
+    os.replace(aside, path)
+
+
+def read_facts(path: Path) -> pa.RecordBatch:
+    """Reads a chunk's facts."""
+    with pa.OSFile(str(path), "rb") as file:
+        return pa.ipc.open_file(file).get_batch(0)
+
+
+def _known_before(columns: dict[str, Any], previous: pa.Table) -> dict[str, Any]:
+    """Returns the split of the same key, and the rest where size and time of change are the same too."""
+    same = pc.and_(
+        pc.equal(previous["size"], pa.array(columns["size"], pa.int64())),
+        pc.equal(previous["mtime_ns"], pa.array(columns["mtime_ns"], pa.int64())),
+    )
+    known = {field.name: previous[field.name] for field in _KNOWN}
+    known |= {f"kept_{name}": previous[name] for name in ("shard", "offset", "length")}
+    known = {name: pc.if_else(same, column, None).combine_chunks() for name, column in known.items()}
+    return {**known, "previous_split": previous["split"].combine_chunks()}

@@ -1,0 +1,139 @@
+"""index.parquet: one row an image, in the order of the keys; what is in the dataset and where it came from.
+
+It is joined, a chunk at a time, from the sources, what became of them, and where the shards put them. Here nothing may be
+lost: every source is in exactly one record, or has a reason.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from imageshards.pipeline.chunks import Staging
+from imageshards.pipeline.facts import INDEX, KNOWN, Chunk, read_facts, read_sources
+from imageshards.pipeline.shards import PLACES, Places, ShardFacts
+from imageshards.pipeline.source import SPLITS, Reason, Rejected
+
+_ROW_GROUP = 1 << 16
+
+
+class LostError(Exception):
+    """Sources and records do not add up; nothing is published."""
+
+
+class Tallied:
+    """Counts of the rows and rejects that went by; keeps 16 bytes an image, to find equal content."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._number = {label: number for number, label in enumerate(labels)}
+        self._seen: list[npt.NDArray[np.void]] = []
+        self.truncated = 0
+        self.rejected: list[Rejected] = []
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        seen = np.zeros(len(rows), [("content", "<u8"), ("label", "<u4"), ("split", "<u4")])
+        seen["content"] = [int(sha256[:16], 16) for sha256 in rows["sha256"].to_pylist()]
+        seen["label"] = [self._number[label] for label in rows["label"].to_pylist()]
+        seen["split"] = [SPLITS.index(split) for split in rows["split"].to_pylist()]
+        self._seen.append(seen)
+        self.truncated += sum(rows["truncated"].to_pylist())
+
+    @property
+    def images(self) -> int:
+        return sum(map(len, self._seen))
+
+    def counts(self) -> dict[str, Any]:
+        """Returns what metadata.json says of the dataset's images."""
+        seen = np.concatenate(self._seen)
+        table = np.zeros((len(SPLITS), len(self._number)), np.int64)
+        np.add.at(table, (seen["split"], seen["label"]), 1)
+        splits = {
+            split: {label: int(table[s, n]) for label, n in self._number.items()}
+            for s, split in enumerate(SPLITS)
+            if table[s].any()
+        }
+        return {
+            "images": len(seen),
+            "truncated": self.truncated,
+            "splits": splits,
+            "duplicates": self._duplicates(np.sort(seen, order=("content", "label", "split"))),
+        }
+
+    @staticmethod
+    def _duplicates(seen: npt.NDArray[np.void]) -> dict[str, int]:
+        """Counts contents that more than one file has, and those of them with several labels, or in several splits."""
+        again = seen["content"][1:] == seen["content"][:-1]
+
+        def contents(where: npt.NDArray[np.bool_]) -> int:
+            return len(np.unique(seen["content"][1:][again & where]))
+
+        return {
+            "files": int(again.sum()),
+            "contents": contents(again),
+            "with_several_labels": contents(seen["label"][1:] != seen["label"][:-1]),
+            "in_several_splits": len(np.unique(np.sort(seen[["content", "split"]]))) - len(np.unique(seen["content"])),
+        }
+
+
+def write_index(
+    path: Path, staging: Staging, chunks: Sequence[Chunk], written: Sequence[tuple[ShardFacts, Places]]
+) -> Tallied:
+    """Writes index.parquet and returns its counts.
+
+    Raises:
+      LostError: a source is neither in a record nor rejected, or is in two.
+    """
+    tallied = Tallied(staging.labels)
+    with pq.ParquetWriter(path, INDEX, compression="zstd") as writer:
+        group: list[pa.RecordBatch] = []
+        for rows in _joined(staging, chunks, written, tallied.rejected):
+            tallied.add(rows)
+            group.append(rows)
+            if sum(map(len, group)) >= _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(group))
+                group = []
+        writer.write_table(pa.Table.from_batches(group, INDEX))
+    return tallied
+
+
+def _joined(
+    staging: Staging,
+    chunks: Sequence[Chunk],
+    written: Sequence[tuple[ShardFacts, Places]],
+    rejected: list[Rejected],
+) -> Iterator[pa.RecordBatch]:
+    """Yields the index rows of each chunk, and appends its rejects to `rejected`."""
+    places = np.concatenate([np.zeros(0, PLACES), *(places for _, places in written)])
+    shard_of = np.repeat(np.arange(len(written)), [len(places) for _, places in written])
+    order = np.lexsort((places["row"], places["chunk"]))
+    places, shard_of = places[order], shard_of[order]
+    names = pa.array([facts.name for facts, _ in written])
+    splits = pa.array([facts.split for facts, _ in written])
+    sources = read_sources(staging.sources)
+    edges = np.searchsorted(places["chunk"], np.arange(len(chunks) + 1))
+    for chunk, start, end in zip(chunks, edges, edges[1:], strict=False):
+        batch, facts = sources.get_batch(chunk.number), read_facts(staging.facts(chunk))
+        reasons = facts["reason"].to_pylist()
+        good = np.array([row for row, reason in enumerate(reasons) if reason is None], np.int64)
+        if len(batch) != len(facts) or not np.array_equal(places["row"][start:end], good):
+            raise LostError(f"chunk {chunk.number}: {len(good)} of {len(batch)} images staged, {end - start} in shards")
+        for row in (row for row, reason in enumerate(reasons) if reason is not None):
+            rejected.append(Rejected(batch["key"][row].as_py(), Reason(reasons[row]), facts["detail"][row].as_py()))
+        at = places[start:end]
+        here = pa.array(shard_of[start:end])
+        columns = {name: batch[name].take(pa.array(good)) for name in ("key", "label", "group", "size", "mtime_ns")}
+        columns |= {name: facts[name].take(pa.array(good)) for name in KNOWN}
+        columns |= {"split": splits.take(here), "shard": names.take(here)}
+        columns |= {name: pa.array(at[name].astype(np.int64)) for name in ("offset", "length")}
+        yield pa.RecordBatch.from_pydict(columns, INDEX)
+
+
+def read_index(version: Path) -> pa.Table:
+    """Reads the index of a published version."""
+    return pq.read_table(version / "index.parquet", schema=INDEX, memory_map=True)

@@ -1,0 +1,168 @@
+"""The records job: what was read of SRC becomes a published version of a dataset."""
+
+import collections
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+
+from imageshards.pipeline import plan, shards
+from imageshards.pipeline.chunks import Staging
+from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
+from imageshards.pipeline.index import LostError, Tallied, read_index, write_index
+from imageshards.pipeline.layouts import Reading
+from imageshards.pipeline.options import Options
+from imageshards.pipeline.publish import Dataset, previous_version, publish, recover
+from imageshards.pipeline.request import chunk_salt, normalization
+from imageshards.pipeline.runner import new_pipeline
+from imageshards.pipeline.source import UserError
+from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
+
+
+def build(reading: Reading, dataset: Dataset, request: str, flags: Sequence[str] = ()) -> dict[str, Any]:
+    """Publishes the dataset and returns the content of its metadata.json.
+
+    Raises:
+      UserError: not one image could be read, or another job builds this version.
+    """
+    options = reading.options
+    with _work_folder(dataset):
+        staging = Staging(
+            root=reading.listing.root,
+            work=dataset.work,
+            kept=previous_version(dataset),
+            how=options.normalization(),
+            labels=tuple(reading.labels),
+            workers=options.worker_count(),
+        )
+        previous = _previous(dataset, options)
+        chunks = _write_sources(reading, staging, previous)
+        rules = _rules(reading)
+        with new_pipeline(flags) as pipeline:
+            rows = (
+                pipeline
+                | "Chunks" >> beam.Create(chunks)  # Chunk
+                | "Stage" >> beam.ParDo(Stage(staging, rules))  # ROWS
+            )
+            ghosts = pipeline | "Ghosts" >> beam.Create(_ghosts(previous))  # ROWS
+            _ = (
+                (rows, ghosts)
+                | "Splits" >> DrawSplits(rules, linked=any(source.group for source in reading.sources))  # ROWS
+                | "Shards" >> WriteShards(dataset, staging, chunks, options.shards)
+            )
+        written = list(shards.load(dataset.work))
+        tallied = write_index(dataset.made / "index.parquet", staging, chunks, written)
+        tallied.rejected += reading.rejected
+        _check(reading, tallied)
+        about = {
+            "fingerprint": request,
+            "ignored": reading.listing.ignored(),
+            "layout": reading.layout,
+            "normalization": normalization(options),
+            "parameters": options.parameters(),
+        }
+        return publish(dataset, reading.labels, staging.how, [facts for facts, _ in written], tallied, about)
+
+
+@contextlib.contextmanager
+def _work_folder(dataset: Dataset) -> Iterator[None]:
+    """Holds `incomplete.<version>` for this job alone. What an earlier job staged there stays; it is used again."""
+    try:
+        dataset.work.mkdir(parents=True, exist_ok=True)
+        lock = (dataset.work / "lock").open("a+")
+    except OSError as error:
+        raise UserError(f"{dataset.work}: {error.strerror}; choose another folder with --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise UserError(f"{dataset.final}: {lock.read().strip()} is building it; wait, or stop that job") from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        recover(dataset)
+        for name in ("shards", "dataset"):
+            shutil.rmtree(dataset.work / name, ignore_errors=True)
+            (dataset.work / name).mkdir()
+        (dataset.work / "staged").mkdir(exist_ok=True)
+        try:
+            yield
+        except UserError:
+            shutil.rmtree(dataset.work)
+            raise
+
+
+def _previous(dataset: Dataset, options: Options) -> pa.Table | None:
+    """Returns the index of the previous version: without shards where the records would differ now."""
+    version = previous_version(dataset)
+    if version is None:
+        return None
+    try:
+        index, metadata = read_index(version), json.loads((version / "metadata.json").read_text("utf-8"))
+        same = metadata["normalization"] == normalization(options)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        if options.redraw_splits:
+            return None
+        raise UserError(
+            f"{version}: cannot be read, so its splits cannot be kept: {error};"
+            " mend or delete it, or draw the splits anew with --redraw-splits"
+        ) from error
+    if not same:
+        index = _without(index, "shard")
+    return _without(index, "split") if options.redraw_splits else index
+
+
+def _without(index: pa.Table, column: str) -> pa.Table:
+    place = index.schema.get_field_index(column)
+    return index.set_column(place, INDEX.field(column), pa.nulls(len(index), INDEX.field(column).type))
+
+
+def _write_sources(reading: Reading, staging: Staging, previous: pa.Table | None) -> list[Chunk]:
+    """Writes sources.arrow and returns its chunks."""
+    pieces = list(cut(reading.sources))
+    write_sources(staging.sources, pieces, previous)
+    salt = chunk_salt(reading)
+    return [Chunk(number, fingerprint(piece, *salt)[:32]) for number, piece in enumerate(pieces)]
+
+
+def _ghosts(previous: pa.Table | None) -> Iterator[plan.Rows]:
+    """Yields what the previous version knows of splits, for images that have moved since."""
+    for batch in previous.select(["group", "sha256", "split"]).to_batches(1 << 16) if previous is not None else ():
+        if not batch["split"].null_count:
+            yield plan.ghosts(*(column.to_pylist() for column in batch.columns))
+
+
+def _rules(reading: Reading) -> plan.Rules:
+    options = reading.options
+    carve = options.carve()
+    numbers = {label: number for number, label in enumerate(reading.labels)}
+    images = collections.Counter(
+        (plan.CARVED if source.split else plan.DRAWN, numbers[source.label]) for source in reading.sources
+    )
+    return plan.Rules(
+        shares={plan.DRAWN: options.quotas(), plan.CARVED: options.carved_quotas()},
+        carve_from=carve[0] if carve else None,
+        ranges=-(-len(reading.sources) // plan.EXACT_LABEL),
+        large=frozenset(stratum for stratum, count in images.items() if count > plan.EXACT_LABEL),
+    )
+
+
+def _check(reading: Reading, tallied: Tallied) -> None:
+    """Refuses to publish what does not add up, is empty, or, with --strict, left anything out."""
+    options, rejected = reading.options, tallied.rejected
+    lost = reading.found - tallied.images - sum(not reject.is_row for reject in rejected)
+    if lost:
+        raise LostError(f"{reading.found} files were found, and {lost} of them are neither written nor rejected")
+    if not tallied.images or (options.strict and rejected):
+        why = "--strict, and" if tallied.images else "no image can be used;"
+        lines = "".join(f"\n  {reject.file}: {reject.reason}: {reject.detail}" for reject in rejected[:10])
+        raise UserError(f"{options.src}: {why} {len(rejected)} are rejected:{lines}")

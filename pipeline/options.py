@@ -1,0 +1,209 @@
+"""What a records job can be told: one frozen dataclass, from which the command line is made."""
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from simple_parsing import field
+
+from imageshards.pipeline.images import Color, Encoding, Normalization
+from imageshards.pipeline.source import SPLITS, UserError
+
+Layout = Literal["auto", "folders", "filenames", "manifest"]
+
+_PILLOW_MAX_PIXELS = 178_956_970  # above it Pillow itself refuses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Turns labelled images into sharded TFRecords that TensorFlow Datasets reads as they lie."""
+
+    src: str = field(positional=True)
+    """The folder with the images; also a folder of such folders, each of which becomes a dataset of its own."""
+
+    dataset: str = ""
+    """The dataset's name, as in tfds.load(name); the name of SRC's folder unless given."""
+
+    out: str = "data"
+    """Where datasets are published, as OUT/<dataset>/<version>."""
+
+    version: str = "1.0.0"
+    """The dataset's version, three numbers; building the same version again replaces it."""
+
+    layout: Layout = "auto"
+    """Where labels come from: folders (a folder a label), filenames (dog-1.jpg) or manifest (a table)."""
+
+    dry_run: bool = False
+    """Print what was understood (layout, labels, images a split, ignored files) and write nothing."""
+
+    split: str = "80/10/10"
+    """Percentages of train/validation/test, or train/validation, for images whose split the source does not give."""
+
+    test_from: str = ""
+    """Carve a test split from a given one: validation:20 makes 20 percent of the given validation images test."""
+
+    redraw_splits: bool = False
+    """Draw the splits anew instead of keeping those of the dataset's previous build."""
+
+    size: int = 224
+    """Width and height of the stored images, in pixels."""
+
+    color: Color = "rgb"
+    """Three channels (rgb) or one (gray)."""
+
+    encoding: Encoding = "jpeg"
+    """How images are stored: jpeg is small, png is lossless."""
+
+    quality: int = 90
+    """JPEG quality, 1 to 100, without chroma subsampling."""
+
+    max_pixels: int = 100_000_000
+    """Reject images whose header announces more pixels than this, before they are decoded."""
+
+    keep_truncated: bool = False
+    """Keep a JPEG that ends early, with gray where pixels are missing, instead of rejecting it."""
+
+    label_depth: int = 0
+    """Layout folders: take so many nested folder names as the label, joined by a slash."""
+
+    label_pattern: str = ""
+    """Layout filenames: a regular expression with (?P<label>…), matched against the file name without extension."""
+
+    group_pattern: str = ""
+    """A regular expression with (?P<group>…), searched in the path below SRC; one group's images share a split."""
+
+    labels: str = ""
+    """A text file with one label a line, which fixes the label numbers; sorted names unless given."""
+
+    manifest: str = ""
+    """Layout manifest: the CSV, TSV, JSON or JSONL file; found in SRC unless given."""
+
+    manifest_encoding: str = "utf-8"
+    """The manifest's character encoding."""
+
+    file_column: str = ""
+    """Manifest column of the file or id, by name or number (the first is 1); found by common names unless given."""
+
+    label_column: str = ""
+    """Manifest column of the label, by name or number."""
+
+    split_column: str = ""
+    """Manifest column of the split, by name or number."""
+
+    group_column: str = ""
+    """Manifest column of the group, by name or number."""
+
+    strict: bool = False
+    """Stop when a file or a manifest row would be rejected, instead of listing it in rejected.csv."""
+
+    follow_outside: bool = False
+    """Follow links that lead out of SRC."""
+
+    shards: int = 0
+    """Shards a split; one for every 256 MB unless given."""
+
+    workers: int = 0
+    """Threads that decode; as many as this process may use CPUs unless given."""
+
+    def __post_init__(self) -> None:
+        _check(self.size >= 1, f"--size {self.size}: give at least 1 pixel")
+        _check(1 <= self.quality <= 100, f"--quality {self.quality}: give a number from 1 to 100")
+        _check(
+            1 <= self.max_pixels <= _PILLOW_MAX_PIXELS,
+            f"--max-pixels {self.max_pixels}: give a number from 1 to {_PILLOW_MAX_PIXELS}, Pillow's own limit",
+        )
+        for name in ("label_depth", "shards", "workers"):
+            _check(getattr(self, name) >= 0, f"--{name.replace('_', '-')} {getattr(self, name)}: give 0 or more")
+        _check(
+            re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", self.version, re.ASCII) is not None,
+            f"--version {self.version!r}: give three numbers such as 1.0.0",
+        )
+        _check_pattern("--label-pattern", self.label_pattern, "label")
+        _check_pattern("--group-pattern", self.group_pattern, "group")
+        self.quotas()
+        self.carve()
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns the options that decide what the dataset holds, and not where it is or how it is made."""
+        elsewhere = ("src", "out", "dataset", "version", "dry_run", "redraw_splits", "workers", "manifest", "labels")
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
+
+    def normalization(self) -> Normalization:
+        return Normalization(
+            size=self.size,
+            color=self.color,
+            encoding=self.encoding,
+            quality=self.quality if self.encoding == "jpeg" else 0,
+            max_pixels=self.max_pixels,
+            keep_truncated=self.keep_truncated,
+        )
+
+    def quotas(self) -> tuple[float, float, float]:
+        """Returns the shares of train, validation and test, which sum to 1."""
+        try:
+            percent = [float(part) for part in self.split.split("/")]
+        except ValueError:
+            percent = []
+        _check(
+            1 <= len(percent) <= len(SPLITS) and abs(sum(percent) - 100) < 1e-6 and min(percent) >= 0,
+            f"--split {self.split!r}: give one to three percentages that sum to 100, such as 80/10/10, 90/10 or 100",
+        )
+        percent += [0.0] * (len(SPLITS) - len(percent))
+        return percent[0] / 100, percent[1] / 100, percent[2] / 100
+
+    def carve(self) -> tuple[str, float] | None:
+        """Returns the given split that test is carved from, and the share of it; or None."""
+        if not self.test_from:
+            return None
+        name, _, percent = self.test_from.partition(":")
+        _check(
+            name in SPLITS[:2] and re.fullmatch(r"\d+(\.\d+)?", percent) is not None and 0 < float(percent) < 100,
+            f"--test-from {self.test_from!r}: give a split and a percentage, such as validation:20",
+        )
+        return name, float(percent) / 100
+
+    def carved_quotas(self) -> tuple[float, float, float]:
+        """Returns the shares of the split that test is carved from."""
+        name, share = self.carve() or ("train", 0.0)
+        return (1 - share if name == "train" else 0.0), (1 - share if name == "validation" else 0.0), share
+
+    def worker_count(self) -> int:
+        """Returns how many threads decode."""
+        if self.workers:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def dataset_name(self) -> str:
+        """Returns the given name, or one made of SRC's folder name."""
+        if self.dataset:
+            fixed = _as_name(self.dataset)
+            _check(
+                re.fullmatch(r"[a-z][a-z0-9_]*", self.dataset) is not None,
+                f"--dataset {self.dataset!r}: TFDS wants small letters, digits and _ , a letter first"
+                + (f"; {fixed!r} would do" if fixed else ""),
+            )
+            return self.dataset
+        folder = Path(self.src).resolve().name
+        name = _as_name(folder)
+        _check(bool(name), f"{self.src}: no dataset name can be made of the folder name {folder!r}; give --dataset NAME")
+        return name
+
+
+def _as_name(text: str) -> str:
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return f"d{name}" if name[:1].isdigit() else name
+
+
+def _check_pattern(flag: str, pattern: str, group: str) -> None:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"{flag} {pattern!r}: {error}") from error
+    _check(not pattern or group in compiled.groupindex, f"{flag} {pattern!r}: it needs a named group (?P<{group}>…)")
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)

@@ -1,0 +1,283 @@
+"""Which split and which shard an image goes to: columns in, columns out; pure but for numpy.
+
+Everything here works on arrays of `ROWS`, a few bytes an image, so that a plan for millions fits through a shuffle:
+
+    rows_of        what the plan needs of a chunk
+    link, merge    groups that share a picture become one group
+    settle         a group's images take the split that one of them has already
+    draw           what is left of each label is drawn, in the order of the salted hashes, to exact quotas
+    Totals         counts by split and by slice of the salted order
+    shard_numbers  rows cut into shards of even size, in the salted order
+
+Order comes from salted SHA-256 digests alone, never from a random generator or from the order of arrival. A new salt, or
+any other change to what is hashed, moves every image of every dataset: that is a major version.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from imageshards.pipeline.facts import Chunk
+from imageshards.pipeline.source import SPLITS
+
+ROWS = np.dtype(
+    [
+        ("order", "<u8"),  # salted hash of the key: the order within a split
+        ("group", "<u8"),  # salted hash of the group, or of the content where there is none
+        ("content", "<u8"),  # salted hash of the source's bytes
+        ("chunk", "<u4"),
+        ("row", "<u4"),  # within the chunk
+        ("label", "<u4"),
+        ("pool", "u1"),
+        ("split", "i1"),  # number in SPLITS, or UNDECIDED
+        ("offset", "<u8"),  # of the frame in the chunk's staged file
+        ("length", "<u4"),
+    ]
+)
+Rows = npt.NDArray[np.void]
+
+UNDECIDED = -1
+DRAWN, CARVED, GIVEN, GHOST = range(4)  # pools; a ghost is an image of the previous version, here for its split alone
+
+EXACT_LABEL = 100_000  # above it a label's quotas come from thresholds of the hash, with less than 0.5 % error
+SHARD_BYTES = 256 * 1024 * 1024
+_SLICES = 1 << 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How splits are drawn.
+
+    `shares` are the parts of train, validation and test that each pool is cut into. `ranges` is the number of pieces
+    that a shuffle of all images is cut into, and `large` holds the (pool, label) that are cut up like that too.
+    """
+
+    shares: dict[int, tuple[float, float, float]]
+    carve_from: str | None
+    ranges: int
+    large: frozenset[tuple[int, int]]
+
+
+def salted(purpose: str, text: str) -> int:
+    """Returns 64 bits of the salted digest that decides `purpose`."""
+    digest = hashlib.sha256(f"imageshards {purpose} 1\0{text}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def rows_of(chunk: Chunk, sources: pa.RecordBatch, facts: pa.RecordBatch, labels: dict[str, int], rules: Rules) -> Rows:
+    """Returns the rows of the chunk's images that were not rejected."""
+    good = [number for number, reason in enumerate(facts["reason"].to_pylist()) if reason is None]
+    sources, facts = sources.take(pa.array(good, pa.int64())), facts.take(pa.array(good, pa.int64()))
+    rows = np.zeros(len(good), ROWS)
+    contents = facts["sha256"].to_pylist()
+    groups = [f"group {g}" if g is not None else f"content {c}" for g, c in zip(sources["group"].to_pylist(), contents)]
+    rows["order"] = [salted("order", key) for key in sources["key"].to_pylist()]
+    rows["group"] = [salted("split", group) for group in groups]
+    rows["content"] = [int(content[:16], 16) for content in contents]
+    rows["chunk"] = chunk.number
+    rows["row"] = good
+    rows["label"] = [labels[label] for label in sources["label"].to_pylist()]
+    pools = zip(sources["split"].to_pylist(), sources["previous_split"].to_pylist())
+    rows["pool"], rows["split"] = zip(*(_pool(given, previous, rules) for given, previous in pools)) if good else ((), ())
+    rows["offset"] = facts["offset"].to_numpy(zero_copy_only=False)
+    rows["length"] = facts["length"].to_numpy(zero_copy_only=False)
+    return rows
+
+
+def _pool(given: str | None, previous: str | None, rules: Rules) -> tuple[int, int]:
+    """Returns where an image's split comes from, and the split if that is known."""
+    kept = SPLITS.index(previous) if previous else UNDECIDED
+    if given is None:
+        return DRAWN, kept
+    if given == rules.carve_from:
+        return CARVED, kept if previous in (given, "test") else UNDECIDED
+    return GIVEN, SPLITS.index(given)
+
+
+def ghosts(groups: Iterable[str | None], contents: Iterable[str], splits: Iterable[str]) -> Rows:
+    """Returns rows that hold the splits of a previous version, for images that moved or were renamed since."""
+    names = [f"group {g}" if g is not None else f"content {c}" for g, c in zip(groups, contents)]
+    rows = np.zeros(len(names), ROWS)
+    rows["group"] = [salted("split", name) for name in names]
+    rows["split"] = [SPLITS.index(split) for split in splits]
+    rows["pool"] = GHOST
+    return rows
+
+
+def link(rows: Rows) -> npt.NDArray[np.uint64]:
+    """Returns pairs of groups that share a picture; `rows` hold every row of the contents in them."""
+    rows = rows[np.lexsort((rows["group"], rows["content"]))]
+    same = rows["content"][1:] == rows["content"][:-1]
+    other = rows["group"][1:] != rows["group"][:-1]
+    return np.stack([rows["group"][:-1][same & other], rows["group"][1:][same & other]], axis=1)
+
+
+def merge(rows: Rows, links: Sequence[npt.NDArray[np.uint64]]) -> Rows:
+    """Returns `rows` with linked groups under the smallest of their numbers."""
+    parents: dict[int, int] = {}
+
+    def root(group: int) -> int:
+        while (parent := parents.get(group, group)) != group:
+            parents[group] = group = parents.get(parent, parent)
+        return group
+
+    for left, right in (pair for pairs in links for pair in pairs.tolist()):
+        low, high = sorted((root(left), root(right)))
+        parents[high] = low
+    if not parents:
+        return rows
+    merged = rows.copy()
+    merged["group"] = [root(group) for group in rows["group"].tolist()]
+    return merged
+
+
+def settle(rows: Rows) -> Rows:
+    """Gives undecided rows the split of their group; `rows` hold every row of the groups in them.
+
+    A split that the source gives comes before one of the previous version. A group that stays undecided is drawn as
+    one, with the label and the pool of its first row. Ghosts are gone from the result.
+    """
+    rows = rows.copy()
+    rank = np.array([1, 1, 0, 2])[rows["pool"]]
+    decided = np.flatnonzero(rows["split"] != UNDECIDED)
+    decided = decided[np.lexsort((rows["split"][decided], rank[decided], rows["group"][decided]))]
+    groups, first = np.unique(rows["group"][decided], return_index=True)
+    splits = rows["split"][decided][first]
+    open_ = np.flatnonzero(rows["split"] == UNDECIDED)
+    if len(groups):
+        place = np.searchsorted(groups, rows["group"][open_]).clip(max=len(groups) - 1)
+        has_split = groups[place] == rows["group"][open_]
+        rows["split"][open_[has_split]] = splits[place[has_split]]
+        open_ = open_[~has_split]
+    open_ = open_[np.lexsort((rows["order"][open_], rows["group"][open_]))]
+    _, first, group_of = np.unique(rows["group"][open_], return_index=True, return_inverse=True)
+    for column in ("label", "pool"):
+        rows[column][open_] = rows[column][open_][first][group_of]
+    return rows[rows["pool"] != GHOST]
+
+
+def quotas(count: int, shares: Sequence[float]) -> list[int]:
+    """Returns how many of `count` images go to each split: largest remainders, then one at least where three exist."""
+    exact = [count * share for share in shares]
+    whole = [int(np.floor(value + 1e-9)) for value in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda split: (whole[split] - exact[split], split))
+    for split in by_remainder[: count - sum(whole)]:
+        whole[split] += 1
+    for split, share in enumerate(shares):
+        if share > 0 and whole[split] == 0 and count >= 3 and max(whole) > 1:
+            whole[whole.index(max(whole))] -= 1
+            whole[split] = 1
+    return whole
+
+
+def group_range(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:
+    """Returns which piece of a shuffle each row's group belongs to."""
+    return _range(rows["group"], rules)
+
+
+def content_range(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:
+    """Returns which piece of a shuffle each row's content belongs to."""
+    return _range(rows["content"], rules)
+
+
+def stratum(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:
+    """Returns a number for what is drawn together: a label in a pool, or a range of it where that is large."""
+    number = rows["label"].astype(np.int64) * (GHOST + 1) + rows["pool"]
+    cut_up = rows["pool"] == GIVEN
+    for pool, label in rules.large:
+        cut_up |= (rows["pool"] == pool) & (rows["label"] == label)
+    return number * rules.ranges + np.where(cut_up, group_range(rows, rules), 0)
+
+
+def decide(rows: Rows, rules: Rules) -> Rows:
+    """Decides all rows of one stratum."""
+    pool, label = int(rows["pool"][0]), int(rows["label"][0])
+    if pool == GIVEN:
+        return rows
+    way = draw_by_threshold if (pool, label) in rules.large else draw
+    return way(rows, rules.shares[pool])
+
+
+def draw(rows: Rows, shares: Sequence[float]) -> Rows:
+    """Decides the undecided rows of one label; `rows` hold all of the label and pool, decided ones too.
+
+    The smaller splits take whole groups in salted order while they fit their quota; the largest takes the rest.
+    """
+    rows = rows.copy()
+    need = [max(0, n) for n in quotas(len(rows), shares) - np.bincount(rows["split"][rows["split"] >= 0], minlength=3)]
+    open_ = np.flatnonzero(rows["split"] == UNDECIDED)
+    _, group_of, sizes = np.unique(rows["group"][open_], return_inverse=True, return_counts=True)
+    main = int(np.argmax(shares))
+    splits = np.full(len(sizes), main)
+    free = list(range(len(sizes)))  # np.unique sorts by the salted hash
+    for split in (split for split, share in enumerate(shares) if share > 0 and split != main):
+        taken = []
+        for group in free:
+            if need[split] == 0:
+                break
+            if sizes[group] <= need[split]:
+                taken.append(group)
+                need[split] -= sizes[group]
+        if not taken and need[split] and len(free) > 1:
+            taken = [min(free, key=lambda group: sizes[group])]  # rather a little too much than an empty split
+        splits[taken] = split
+        free = sorted(set(free) - set(taken))
+    rows["split"][open_] = splits[group_of]
+    return rows
+
+
+def draw_by_threshold(rows: Rows, shares: Sequence[float]) -> Rows:
+    """Decides undecided rows by where their group's hash lies, for labels too large to look at as a whole."""
+    rows = rows.copy()
+    open_ = rows["split"] == UNDECIDED
+    edges = np.cumsum(shares)[:-1]
+    rows["split"][open_] = np.searchsorted(edges, rows["group"][open_] / 2.0**64, side="right")
+    return rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Totals:
+    """Images by split and slice of the salted order, and bytes by split."""
+
+    images: npt.NDArray[np.int64]  # (splits, slices)
+    frame_bytes: npt.NDArray[np.int64]  # (splits,)
+
+    @classmethod
+    def none(cls) -> "Totals":
+        return cls(np.zeros((len(SPLITS), _SLICES), np.int64), np.zeros(len(SPLITS), np.int64))
+
+    def add(self, rows: Rows) -> "Totals":
+        """Counts `rows` in, and returns itself."""
+        np.add.at(self.images, (rows["split"], _slice(rows)), 1)
+        np.add.at(self.frame_bytes, rows["split"], rows["length"].astype(np.int64))
+        return self
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(self.images + other.images, self.frame_bytes + other.frame_bytes)
+
+    def shards(self, split: int, wanted: int) -> int:
+        """Returns the number of shards of a split: `wanted`, or one for every 256 MB; never more than images."""
+        count = wanted or -(-int(self.frame_bytes[split]) // SHARD_BYTES)
+        return max(1, min(count, int(self.images[split].sum())))
+
+
+def shard_numbers(rows: Rows, totals: Totals, wanted: int) -> npt.NDArray[np.int64]:
+    """Returns the shard of each row: the salted order of its split, cut into even pieces."""
+    shards = np.array([totals.shards(split, wanted) for split in range(len(SPLITS))])
+    images = totals.images.sum(axis=1)
+    before = np.cumsum(totals.images, axis=1) - totals.images
+    split = rows["split"]
+    result: npt.NDArray[np.int64] = before[split, _slice(rows)] * shards[split] // images[split]
+    return result
+
+
+def _range(hashes: npt.NDArray[np.uint64], rules: Rules) -> npt.NDArray[np.int64]:
+    return ((hashes >> np.uint64(32)) * np.uint64(rules.ranges) >> np.uint64(32)).astype(np.int64)
+
+
+def _slice(rows: Rows) -> npt.NDArray[np.int64]:
+    return (rows["order"] >> np.uint64(48)).astype(np.int64)

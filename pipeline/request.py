@@ -1,0 +1,43 @@
+"""What decides a dataset's bytes, as digests: an unchanged request need not be built, an unchanged image not normalized."""
+
+import dataclasses
+import importlib.metadata
+from typing import Any
+
+from PIL import features
+
+from imageshards.pipeline.facts import fingerprint
+from imageshards.pipeline.images import NORMALIZATION_VERSION
+from imageshards.pipeline.layouts import Reading
+from imageshards.pipeline.options import Options
+
+_FORMAT = 1  # of the published files
+_PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")
+
+
+def libraries() -> dict[str, str]:
+    """Returns the versions of what takes part in a build."""
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {**versions, **_codecs()}
+
+
+def normalization(options: Options) -> dict[str, Any]:
+    """Returns all that decides the bytes of a stored image, but for its source."""
+    return {**dataclasses.asdict(options.normalization()), "version": NORMALIZATION_VERSION, **_codecs()}
+
+
+def dataset_fingerprint(reading: Reading) -> str:
+    """Returns a digest that changes when the published dataset would."""
+    options = reading.options
+    more = (_FORMAT, libraries(), normalization(options), options.parameters(), reading.labels, reading.rejected)
+    return fingerprint(reading.sources, *more)
+
+
+def chunk_salt(reading: Reading) -> tuple[Any, ...]:
+    """Returns what a chunk's records depend on, beside its sources."""
+    return _FORMAT, normalization(reading.options), reading.labels
+
+
+def _codecs() -> dict[str, str]:
+    names = ("libjpeg_turbo", "zlib")
+    return {"pillow": importlib.metadata.version("pillow"), **{name: features.version(name) or "" for name in names}}

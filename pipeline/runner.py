@@ -1,0 +1,40 @@
+"""Where a job runs: in this process unless Beam's own flags say otherwise."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from imageshards.pipeline.source import UserError
+
+
+def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
+    """Returns an empty pipeline.
+
+    Without `--runner` it is FnApiRunner, in memory, by name: DirectRunner would first try to download another one. The
+    threads that decode are inside the job's own step. Beam's multi_threading loses records silently and is refused.
+
+    """
+    options = PipelineOptions(list(flags))
+    if not any(flag.split("=")[0] == "--runner" for flag in flags):
+        return beam.Pipeline(FnApiRunner(), options)
+    return beam.Pipeline(options=options)
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    """Raises UserError for a flag that Beam does not know, or that would lose records."""
+    parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False, add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    try:
+        known, unknown = parser.parse_known_args(list(flags))
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from error
+    if unknown:
+        raise UserError(f"{unknown[0]}: neither this command nor Beam has such an option; see --help")
+    if known.direct_running_mode == "multi_threading":
+        raise UserError("--direct_running_mode multi_threading: Beam loses records silently in it; use --workers")

@@ -1,0 +1,129 @@
+"""The last heavy step: one (split, shard) in, one TFRecord file out, its records copied from the staged files.
+
+The file's name depends on the split and the shard alone and its order on the salted hashes, so a shard is the same bytes
+whoever writes it, and writing it twice does no harm. It is read again at once, and its checksum is of what was read.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from imageshards.pipeline import tfrecord
+from imageshards.pipeline.images import Normalization
+from imageshards.pipeline.plan import Rows
+from imageshards.pipeline.source import SPLITS
+
+# Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
+PLACES = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
+Places = npt.NDArray[np.void]
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Shard:
+    """A file of the dataset."""
+
+    split: int
+    number: int
+    of: int
+
+    def name(self, dataset: str) -> str:
+        """Returns TFDS's default file name."""
+        return f"{dataset}-{SPLITS[self.split]}.tfrecord-{self.number:05d}-of-{self.of:05d}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardFacts:
+    """What a shard turned out to hold, as it was read back."""
+
+    name: str
+    split: str
+    images: int
+    message_bytes: int  # what TFDS calls num_bytes: without the frames
+    sha256: str
+
+
+class DamagedShardError(Exception):
+    """A shard that does not hold what was written to it."""
+
+
+def write_shard(path: Path, rows: Rows, staged: Callable[[int], Path]) -> Places:
+    """Writes the frames of `rows` in salted order and returns their PLACES.
+
+    A staged file is opened once, and its frames go straight to where they belong.
+    """
+    rows = rows[np.lexsort((rows["row"], rows["chunk"], rows["order"]))]
+    places = np.zeros(len(rows), PLACES)
+    for name in ("chunk", "row", "length"):
+        places[name] = rows[name]
+    places["offset"] = np.cumsum(rows["length"], dtype=np.uint64) - rows["length"]
+    by_chunk = np.argsort(rows["chunk"], kind="stable")
+    aside = path.with_name(path.name + ".tmp")
+    with aside.open("wb", buffering=0) as shard:
+        for of_chunk in np.split(by_chunk, np.flatnonzero(np.diff(rows["chunk"][by_chunk])) + 1):
+            with staged(int(rows["chunk"][of_chunk[0]])).open("rb", buffering=0) as source:
+                for i in of_chunk.tolist():
+                    frame = os.pread(source.fileno(), int(rows["length"][i]), int(rows["offset"][i]))
+                    if os.pwrite(shard.fileno(), frame, int(places["offset"][i])) != len(frame):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    os.replace(aside, path)
+    return places
+
+
+def read_frames(path: Path) -> Iterator[bytes]:
+    """Yields the whole frames of a shard.
+
+    Raises:
+      DamagedRecordError: a frame's header is damaged, or the file ends within a frame.
+    """
+    with path.open("rb", buffering=1 << 20) as file:
+        while header := file.read(tfrecord.HEADER_BYTES):
+            rest = file.read(tfrecord.frame_length(header) - len(header))
+            yield header + rest
+
+
+def check_shard(path: Path, split: str, images: int, labels: int, how: Normalization) -> ShardFacts:
+    """Reads a shard again, record by record.
+
+    Raises:
+      DamagedShardError: a frame is damaged, a label or an image is not of this dataset, or records are missing.
+    """
+    digest = hashlib.sha256()
+    count = message_bytes = 0
+    try:
+        for frame in read_frames(path):
+            record = tfrecord.decode(frame)
+            if not 0 <= record.label < labels:
+                raise tfrecord.DamagedRecordError(f"{record.key}: label {record.label} of {labels}")
+            with Image.open(io.BytesIO(record.image), formats=[how.encoding]) as image:
+                if image.size != (how.size, how.size) or image.mode != ("RGB" if how.color == "rgb" else "L"):
+                    raise tfrecord.DamagedRecordError(f"{record.key}: {image.size} {image.mode}")
+            digest.update(frame)
+            count += 1
+            message_bytes += len(frame) - tfrecord.HEADER_BYTES - tfrecord.FOOTER_BYTES
+    except (tfrecord.DamagedRecordError, OSError) as error:
+        raise DamagedShardError(f"{path.name}: record {count}: {error}") from error
+    if count != images:
+        raise DamagedShardError(f"{path.name}: {count} records where {images} were written")
+    return ShardFacts(path.name, split, count, message_bytes, digest.hexdigest())
+
+
+def save(work: Path, facts: ShardFacts, places: Places) -> None:
+    """Leaves a shard's facts and places for the publishing step."""
+    np.save(work / "shards" / f"{facts.name}.npy", places, allow_pickle=False)
+    (work / "shards" / f"{facts.name}.json").write_text(json.dumps(dataclasses.asdict(facts)))
+
+
+def load(work: Path) -> Iterator[tuple[ShardFacts, Places]]:
+    """Yields what the shards' writers left, in the order of the names."""
+    for path in sorted((work / "shards").glob("*.json")):
+        places = np.load(path.with_suffix(".npy"), allow_pickle=False)
+        yield ShardFacts(**json.loads(path.read_text())), places

@@ -1,0 +1,117 @@
+"""The first words of the data flow: a found file, a labelled source image, and the line about what could not be one."""
+
+import dataclasses
+import enum
+import os
+import re
+import sys
+import unicodedata
+
+SPLITS = ("train", "validation", "test")
+
+# What people call them, in folder names and manifests, in any case.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+}
+
+
+class Reason(enum.StrEnum):
+    """Why something was rejected: the stable codes of `rejected.csv`. Codes `row-…` are about a manifest's row."""
+
+    # by name or place
+    BAD_LABEL = "bad-label"
+    BAD_NAME = "bad-name"
+    BAD_SPLIT = "bad-split"
+    CONFLICTING_ROWS = "conflicting-rows"
+    DANGLING_LINK = "dangling-link"
+    LINK_OUTSIDE = "link-outside"
+    NO_LABEL = "no-label"
+    NO_ROW = "no-row"
+    SAME_KEY = "same-key"
+    UNKNOWN_LABEL = "unknown-label"
+    # by content
+    CHANGED = "changed"
+    CORRUPT = "corrupt"
+    EMPTY = "empty"
+    TOO_LARGE = "too-large"
+    TRUNCATED = "truncated"
+    UNREADABLE = "unreadable"
+    UNSUPPORTED_COLOR = "unsupported-color"
+    UNSUPPORTED_FORMAT = "unsupported-format"
+    # rows
+    ROW_AMBIGUOUS = "row-ambiguous"
+    ROW_DUPLICATE = "row-duplicate"
+    ROW_NO_FILE = "row-no-file"
+    ROW_OUTSIDE = "row-outside"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class File:
+    """A regular file below SRC."""
+
+    key: str  # relative to SRC, "/" between folders, Unicode NFC
+    path: str  # the same as the file system spells it
+    size: int  # bytes
+    mtime_ns: int
+
+    @property
+    def suffix(self) -> str:
+        return os.path.splitext(self.key)[1].lower()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """One image file that has a label. `key` is unique in a dataset and decides all order."""
+
+    key: str
+    path: str
+    label: str
+    split: str | None  # one of SPLITS where the source says so
+    group: str | None  # images of one group share a split
+    size: int
+    mtime_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rejected:
+    """A found file that is not in the dataset, or (`row-…`) a manifest row that names none."""
+
+    file: str
+    reason: Reason
+    detail: str
+
+    @property
+    def is_row(self) -> bool:
+        return self.reason.startswith("row-")
+
+
+class UserError(Exception):
+    """Something that its user can mend: the message names the file, the value and the fix. Exit code 2."""
+
+
+# Characters that a file name, a label or a line of CSV cannot hold without corrupting something further down.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Returns `text` with control characters, and bytes that are no UTF-8, written as escapes."""
+    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def labelled(file: File, label: str, split: str | None = None, group: str | None = None) -> Source | Rejected:
+    """Returns the source that `file` is under the stripped `label`, or why it cannot have that label."""
+    label = label.strip()
+    if not label:
+        return Rejected(file.key, Reason.NO_LABEL, "the label is blank")
+    if UNPRINTABLE.search(label):
+        return Rejected(file.key, Reason.BAD_LABEL, f"the label {printable(label)!r} has a control character")
+    if not label.isascii():
+        label = unicodedata.normalize("NFC", label)
+    return Source(file.key, file.path, sys.intern(label), split, group, file.size, file.mtime_ns)

@@ -1,0 +1,151 @@
+"""The steps as Beam transforms: each a pure function of chunks.py, plan.py or shards.py, and its shuffle.
+
+Between steps travel arrays of plan.ROWS, as bytes, so the cost of an element is shared by a chunk of images. No label is
+ever a key by itself: a label may have ten million images.
+"""
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+
+from imageshards.pipeline import plan, shards
+from imageshards.pipeline.chunks import Staging, stage_chunk, tally
+from imageshards.pipeline.facts import Chunk, read_facts, read_sources
+from imageshards.pipeline.plan import ROWS, Rows, Rules, Totals
+from imageshards.pipeline.publish import Dataset
+from imageshards.pipeline.source import SPLITS
+
+Key = Callable[[Rows, Rules], npt.NDArray[np.int64]]
+
+
+class Stage(beam.DoFn):  # type: ignore[misc]
+    """Chunk → ROWS of its good images. A chunk that was staged before a kill is not staged again."""
+
+    def __init__(self, staging: Staging, rules: Rules) -> None:
+        self._staging = staging
+        self._rules = rules
+
+    def setup(self) -> None:
+        self._labels = {label: number for number, label in enumerate(self._staging.labels)}
+        self._sources = read_sources(self._staging.sources)
+        self._threads = concurrent.futures.ThreadPoolExecutor(self._staging.workers)
+
+    def process(self, chunk: Chunk) -> Iterator[Rows]:
+        sources = self._sources.get_batch(chunk.number)
+        if self._staging.facts(chunk).exists():
+            facts = read_facts(self._staging.facts(chunk))
+            tally.add(len(facts), len(facts) - facts["reason"].null_count)
+        else:
+            stage_chunk(chunk, sources.to_pylist(), self._staging, self._threads)
+            facts = read_facts(self._staging.facts(chunk))
+        yield plan.rows_of(chunk, sources, facts, self._labels, self._rules)
+
+    def teardown(self) -> None:
+        self._threads.shutdown()
+
+
+@dataclasses.dataclass
+class GroupRows(beam.PTransform):  # type: ignore[misc]
+    """ROWS in any pieces → all ROWS that have the same key."""
+
+    key: Key
+    rules: Rules
+
+    def expand(self, rows: Any) -> Any:
+        return (
+            rows
+            | "Cut" >> beam.FlatMap(_cut, self.key, self.rules).with_output_types(tuple[int, bytes])  # (key, ROWS)
+            | "Group" >> beam.GroupByKey()
+            | "Join" >> beam.Map(lambda pieces: _join(pieces[1]))  # ROWS
+        )
+
+
+@dataclasses.dataclass
+class DrawSplits(beam.PTransform):  # type: ignore[misc]
+    """ROWS, and the ghosts of the previous version → ROWS with a split. `linked`: groups may share pictures."""
+
+    rules: Rules
+    linked: bool
+
+    def expand(self, rows_and_ghosts: tuple[Any, Any]) -> Any:
+        rows, ghosts = rows_and_ghosts
+        if self.linked:
+            links = rows | "ByContent" >> GroupRows(plan.content_range, self.rules) | "Link" >> beam.Map(plan.link)
+            rows = rows | "Merge" >> beam.Map(plan.merge, beam.pvalue.AsList(links))
+        return (
+            (rows, ghosts)
+            | beam.Flatten()
+            | "ByGroup" >> GroupRows(plan.group_range, self.rules)
+            | "Settle" >> beam.Map(plan.settle)
+            | "ByStratum" >> GroupRows(plan.stratum, self.rules)
+            | "Draw" >> beam.Map(plan.decide, self.rules)
+        )
+
+
+@dataclasses.dataclass
+class WriteShards(beam.PTransform):  # type: ignore[misc]
+    """ROWS with a split → the dataset's shards, each written, read again and checked by one worker."""
+
+    dataset: Dataset
+    staging: Staging
+    chunks: list[Chunk]
+    wanted: int
+
+    def expand(self, rows: Any) -> Any:
+        totals = beam.pvalue.AsSingleton(rows | "Totals" >> beam.CombineGlobally(_AddTotals()))
+        return (
+            rows
+            | "Cut" >> beam.FlatMap(_cut_shards, totals, self.wanted).with_output_types(tuple[tuple[int, int, int], bytes])
+            | "Group" >> beam.GroupByKey()
+            | "Write" >> beam.Map(self._write)
+        )
+
+    def _write(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
+        shard, rows = shards.Shard(*key_and_pieces[0]), _join(key_and_pieces[1])
+        path = self.dataset.made / shard.name(self.dataset.name)
+        places = shards.write_shard(path, rows, lambda number: self.staging.staged(self.chunks[number]))
+        staging = self.staging
+        facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels), staging.how)
+        shards.save(staging.work, facts, places)
+
+
+class _AddTotals(beam.CombineFn):  # type: ignore[misc]
+    def create_accumulator(self) -> Totals:
+        return Totals.none()
+
+    def add_input(self, totals: Totals, rows: Rows) -> Totals:
+        return totals.add(rows)
+
+    def merge_accumulators(self, parts: Iterable[Totals]) -> Totals:
+        return sum(parts, start=Totals.none())
+
+    def extract_output(self, totals: Totals) -> Totals:
+        return totals
+
+
+def _cut(rows: Rows, key: Key, rules: Rules) -> Iterator[tuple[int, bytes]]:
+    return _pieces(rows, key(rows, rules))
+
+
+def _cut_shards(rows: Rows, totals: Totals, wanted: int) -> Iterator[tuple[tuple[int, int, int], bytes]]:
+    of = [totals.shards(split, wanted) for split in range(len(SPLITS))]
+    numbers = plan.shard_numbers(rows, totals, wanted)
+    for key, piece in _pieces(rows, numbers * len(SPLITS) + rows["split"]):
+        number, split = divmod(key, len(SPLITS))
+        yield (split, number, of[split]), piece
+
+
+def _pieces(rows: Rows, keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+    order = np.argsort(keys, kind="stable")
+    for piece in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        if len(piece):
+            yield int(keys[piece[0]]), rows[piece].tobytes()
+
+
+def _join(pieces: Iterable[bytes]) -> Rows:
+    return np.concatenate([np.frombuffer(piece, ROWS) for piece in pieces])
