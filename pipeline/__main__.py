@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simple_parsing import ArgumentParser, DashVariant
-
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import UserError
+from simple_parsing import ArgumentParser, DashVariant
 
 if TYPE_CHECKING:
     from imageshards.pipeline.layouts import Reading
@@ -28,8 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"imageshards-records: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        # The decoding threads cannot be interrupted. Nothing they hold needs care: a chunk's facts appear whole, or not.
-        print("\nimageshards-records: stopped; the same command goes on where this one was", file=sys.stderr, flush=True)
+        # The decoding threads cannot be interrupted, and need not be: a chunk's facts appear whole, or not at all.
+        print(
+            "\nimageshards-records: stopped; the same command goes on where this one was", file=sys.stderr, flush=True
+        )
         os._exit(INTERRUPTED)
 
 

@@ -1,8 +1,8 @@
 """The heavy step: a chunk of sources in, one staged file of records and one table of facts out.
 
-Pixels stay within this step. It reads, hashes, decodes, normalizes and frames in threads, for Pillow and hashlib release
-the interpreter lock, and appends the frames in the order of the sources. A chunk's facts are written last, so a chunk of
-a killed run is either whole, and is used again, or is not there.
+Pixels stay within this step. It reads, hashes, decodes, normalizes and frames in threads, for Pillow and hashlib
+release the interpreter lock, and appends the frames in the order of the sources. A chunk's facts are written last, so a
+chunk of a killed run is either whole, and is used again, or is not there.
 """
 
 import collections
@@ -43,12 +43,15 @@ class Staging:
 
     @property
     def sources(self) -> Path:
+        """The table of all sources."""
         return self.work / "sources.arrow"
 
     def staged(self, chunk: Chunk) -> Path:
+        """The chunk's records, one after the other."""
         return self.work / "staged" / f"{chunk.name}.records"
 
     def facts(self, chunk: Chunk) -> Path:
+        """The chunk's facts; there when the chunk is done."""
         return self.work / "staged" / f"{chunk.name}.arrow"
 
 
@@ -60,6 +63,7 @@ class Tally:
         self.done = self.rejected = 0
 
     def add(self, done: int, rejected: int) -> None:
+        """Counts images that are done, and how many of them were rejected."""
         with self._lock:
             self.done += done
             self.rejected += rejected
@@ -76,7 +80,9 @@ def stage_chunk(
     facts: list[dict[str, Any]] = []
     offset = 0
     with staging.staged(chunk).open("wb") as file:
-        for fact, frame in _in_order(threads, lambda source: _stage(source, staging, numbers), sources, staging.workers):
+        for fact, frame in _in_order(
+            threads, lambda source: _stage(source, staging, numbers), sources, staging.workers
+        ):
             if frame is not None:
                 file.write(frame)
                 fact |= {"offset": offset, "length": len(frame)}
@@ -163,7 +169,7 @@ def _read(source: dict[str, Any], root: Path) -> bytes:
     """Returns the file's bytes, if the file is still the one that was listed."""
     try:
         with (root / source["path"]).open("rb", buffering=0) as file:
-            data = file.read()
+            data: bytes = file.read()
             stat = os.fstat(file.fileno())
     except OSError as error:
         if error.errno in _NOT_THE_FILES_FAULT:

@@ -5,20 +5,19 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from imageshards.pipeline import plan
 from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
+from tqdm import tqdm
 
 _LABELS_SHOWN = 20
 
 
-def say(line: str = "") -> None:
+def say(line: str) -> None:
+    """Prints a line at once."""
     print(line, flush=True)
 
 
@@ -84,14 +83,18 @@ def summarize(metadata: Mapping[str, Any], dataset: Dataset) -> None:
     found, written = metadata["found"], metadata["images"]
     say(f"{found} found = {written} written + {found - written} rejected" + _reasons(metadata["rejected"]))
     if metadata["rejected_rows"]:
-        say(f"{sum(metadata['rejected_rows'].values())} manifest rows name no image of their own" + _reasons(metadata["rejected_rows"]))
+        say(
+            f"{sum(metadata['rejected_rows'].values())} manifest rows name no image of their own"
+            + _reasons(metadata["rejected_rows"])
+        )
     if metadata["truncated"]:
         say(f"{_images(metadata['truncated'])} ended early and were kept")
     duplicates = metadata["duplicates"]
     if duplicates["files"]:
         say(
-            f"{_images(duplicates['files'])} repeat another's content"
-            f" ({duplicates['with_several_labels']} under several labels, {duplicates['in_several_splits']} in several splits)"
+            f"{_images(duplicates['files'])} repeat another's content:"
+            f" {duplicates['with_several_labels']} pictures have several labels,"
+            f" {duplicates['in_several_splits']} are in several splits"
         )
     for split in metadata["splits"]:
         missing = [label for label, count in metadata["splits"][split].items() if not count]

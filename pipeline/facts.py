@@ -1,13 +1,12 @@
 """The two tables between the steps, as Arrow files that any worker can read.
 
-`sources.arrow` lists every source, one record batch a chunk; where the previous version of the dataset has the very same
-image, the columns from `kept_shard` on say where and what is known of it. A chunk's facts have a row for each of its
-sources, in the same order: a `reason` where the image was rejected, else where its record lies in the staged file.
+`sources.arrow` lists every source, one record batch a chunk; where the previous version of the dataset has the very
+same image, the columns from `kept_shard` on say where and what is known of it. A chunk's facts have a row for each of
+its sources, in the same order: a `reason` where the image was rejected, else where its record lies in the staged file.
 """
 
 import dataclasses
 import hashlib
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from imageshards.pipeline.source import Source
 
 CHUNK_IMAGES = 256
@@ -126,7 +124,7 @@ def write_facts(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     aside = path.with_suffix(".tmp")
     with pa.OSFile(str(aside), "wb") as file, pa.ipc.new_file(file, FACTS) as writer:
         writer.write_table(table)
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def read_facts(path: Path) -> pa.RecordBatch:

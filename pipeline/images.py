@@ -113,9 +113,11 @@ def _normalize(data: bytes, how: Normalization, *, truncated: bool) -> Normalize
         orientation = _orientation(image)
         scale = _reduce_while_decoding(image, how.size)
         picture = _to_color(image)
-        box = _centre_square(*stored_size, orientation)
+        left, top, right, bottom = _centre_square(*stored_size, orientation)
         picture = picture.resize(
-            (how.size, how.size), Image.Resampling.LANCZOS, box=tuple(edge / scale for edge in box)
+            (how.size, how.size),
+            Image.Resampling.LANCZOS,
+            box=(left / scale, top / scale, right / scale, bottom / scale),
         )
         picture = _as_8_bit(picture, how.color)
         if orientation in _TURN:

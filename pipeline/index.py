@@ -1,11 +1,9 @@
 """index.parquet: one row an image, in the order of the keys; what is in the dataset and where it came from.
 
-It is joined, a chunk at a time, from the sources, what became of them, and where the shards put them. Here nothing may be
-lost: every source is in exactly one record, or has a reason.
+It is joined, a chunk at a time, from the sources, what became of them, and where the shards put them. Here nothing may
+be lost: every source is in exactly one record, or has a reason.
 """
 
-import collections
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.facts import INDEX, KNOWN, Chunk, read_facts, read_sources
 from imageshards.pipeline.shards import PLACES, Places, ShardFacts
@@ -37,6 +34,7 @@ class Tallied:
         self.rejected: list[Rejected] = []
 
     def add(self, rows: pa.RecordBatch) -> None:
+        """Counts rows of the index."""
         seen = np.zeros(len(rows), [("content", "<u8"), ("label", "<u4"), ("split", "<u4")])
         seen["content"] = [int(sha256[:16], 16) for sha256 in rows["sha256"].to_pylist()]
         seen["label"] = [self._number[label] for label in rows["label"].to_pylist()]
@@ -46,6 +44,7 @@ class Tallied:
 
     @property
     def images(self) -> int:
+        """How many rows went by."""
         return sum(map(len, self._seen))
 
     def counts(self) -> dict[str, Any]:
@@ -123,8 +122,11 @@ def _joined(
         good = np.array([row for row, reason in enumerate(reasons) if reason is None], np.int64)
         if len(batch) != len(facts) or not np.array_equal(places["row"][start:end], good):
             raise LostError(f"chunk {chunk.number}: {len(good)} of {len(batch)} images staged, {end - start} in shards")
-        for row in (row for row, reason in enumerate(reasons) if reason is not None):
-            rejected.append(Rejected(batch["key"][row].as_py(), Reason(reasons[row]), facts["detail"][row].as_py()))
+        rejected += [
+            Rejected(batch["key"][row].as_py(), Reason(reason), facts["detail"][row].as_py())
+            for row, reason in enumerate(reasons)
+            if reason is not None
+        ]
         at = places[start:end]
         here = pa.array(shard_of[start:end])
         columns = {name: batch[name].take(pa.array(good)) for name in ("key", "label", "group", "size", "mtime_ns")}

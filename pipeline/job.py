@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
@@ -13,7 +12,6 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
-
 from imageshards.pipeline import plan, shards
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources

@@ -258,9 +258,7 @@ def _pinned_labels(path: Path) -> list[str]:
     return labels
 
 
-def _only_known(
-    sources: list[Source], labels: list[str], options: Options
-) -> tuple[list[Source], list[Rejected]]:
+def _only_known(sources: list[Source], labels: list[str], options: Options) -> tuple[list[Source], list[Rejected]]:
     known = set(labels)
     unknown = [
         Rejected(source.key, Reason.UNKNOWN_LABEL, f"the label {source.label!r} is not in {options.labels}")
@@ -292,14 +290,14 @@ def _check(reading: Reading) -> None:
     if not sources:
         lines = "\n".join(f"  {reject.file}: {reject.reason}: {reject.detail}" for reject in reading.rejected[:5])
         raise UserError(f"{options.src}: no image has a label ({reading.layout}, {reading.why}):\n{lines}")
-    if reading.layout == "filenames" and options.layout == "auto" and not options.label_pattern:
-        if len(labels) == 1 or (len(labels) == len(sources) > 3):
-            what = f"every name reads as label {labels[0]!r}" if len(labels) == 1 else "every image has another label"
-            raise UserError(
-                f"{options.src}: the images lie side by side, so labels come from their names, but {what}"
-                f" (such as {sources[0].key}); give --label-pattern, a manifest, or a folder a label;"
-                " --layout filenames takes the names as they are"
-            )
+    guessed = reading.layout == "filenames" and options.layout == "auto" and not options.label_pattern
+    if guessed and (len(labels) == 1 or len(labels) == len(sources) > 3):
+        what = f"every name reads as label {labels[0]!r}" if len(labels) == 1 else "every image has another label"
+        raise UserError(
+            f"{options.src}: the images lie side by side, so labels come from their names, but {what}"
+            f" (such as {sources[0].key}); give --label-pattern, a manifest, or a folder a label;"
+            " --layout filenames takes the names as they are"
+        )
     carve = options.carve()
     if carve and not any(source.split == carve[0] for source in sources):
         raise UserError(f"--test-from {options.test_from}: the source gives no {carve[0]} split to carve from")

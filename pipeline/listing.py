@@ -14,9 +14,11 @@ from imageshards.pipeline.source import UNPRINTABLE, File, Reason, Rejected, Use
 
 # What a user would call an image. Those that `images.DECODERS` does not read are found too, and rejected with a reason.
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .dib .tif .tiff"
-    " .heic .heif .avif .jxl .jp2 .j2k .psd .svg .ico .tga .ppm .pgm .pbm .pnm .eps .wmf .fits"
-    " .dng .cr2 .cr3 .nef .arw .raf .orf .rw2".split()
+    [
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+        *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".ico", ".tga", ".eps", ".wmf", ".fits"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
+    ]
 )
 _LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"})
 
@@ -71,7 +73,9 @@ class _Walk:
 
     def files(self) -> Iterator[File]:
         """Yields the files below the root, in no order."""
-        folders = [("", (self.root,))]  # a path relative to the root, and the real folders that lead to it
+        folders: list[tuple[str, tuple[Path, ...]]] = [
+            ("", (self.root,))
+        ]  # a path relative to the root, and the real folders that lead to it
         while folders:
             folder, above = folders.pop()
             for entry in self._entries(folder):

@@ -5,11 +5,11 @@
 
     TRAIN,gs://bucket/0a1b.jpg,dog  (Vertex AI: no header, the split first)
 
-A table is found where it lies in SRC, or is Hugging Face's metadata.csv or metadata.jsonl in a folder below, and some of
-its first rows name images there. Its columns go by common names, or by what their values are. A row names its file
+A table is found where it lies in SRC, or is Hugging Face's metadata.csv or metadata.jsonl in a folder below, and some
+of its first rows name images there. Its columns go by common names, or by what their values are. A row names its file
 
     by the path from SRC or from the manifest's folder, with or without the extension;
-    else by the end of a path, where a single file fits: 0a1b for train/0a1b.jpg, /home/ann/pets/cats/1.jpg for cats/1.jpg.
+    else by the end of a path, where a single file fits: 0a1b for train/0a1b.jpg, /home/ann/pets/1.jpg for pets/1.jpg.
 """
 
 import collections
@@ -29,7 +29,6 @@ from imageshards.pipeline.listing import Listing
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import (
     SPLIT_NAMES,
-    File,
     Reason,
     Rejected,
     Source,
@@ -39,13 +38,15 @@ from imageshards.pipeline.source import (
 )
 
 # In the order of preference.
-_FILE_NAMES = (
-    "file_name filename file filepath file_path path image_path image_file image img image_name image_id img_id"
-    " gcs_path image_gcs_uri uri url name id"
-).split()
-_LABEL_NAMES = "label labels label_name class class_name classname category target breed species y".split()
-_SPLIT_COLUMN_NAMES = "split set subset ml_use partition".split()
-_GROUP_NAMES = "group group_id".split()
+_FILE_NAMES = [
+    *("file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image_file"),
+    *("image", "img", "image_name", "image_id", "img_id", "gcs_path", "image_gcs_uri", "uri", "url", "name", "id"),
+]
+_LABEL_NAMES = [
+    *("label", "labels", "label_name", "class", "class_name", "classname", "category", "target", "breed", "species"),
+]
+_SPLIT_COLUMN_NAMES = ["split", "set", "subset", "ml_use", "partition"]
+_GROUP_NAMES = ["group", "group_id"]
 _UNASSIGNED = ("", "unassigned")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _HUGGING_FACE = ("metadata.csv", "metadata.jsonl")
@@ -56,7 +57,7 @@ Row = tuple[int, Sequence[str]]  # the line number and the cells
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """A table in `path`; `name` is for messages, `base` its folder below SRC, `split` what its place says of all rows."""
+    """A table in `path`: `base` is its folder below SRC, `split` what its place says of all its rows."""
 
     path: Path
     name: str
@@ -141,7 +142,9 @@ def _read_rows(
         if not label:
             reject = Rejected(key, Reason.NO_LABEL, f"{where}: the label is blank")
         elif bad_split:
-            reject = Rejected(key, Reason.BAD_SPLIT, f"{where}: {printable(bad_split)!r} is no train, validation or test")
+            reject = Rejected(
+                key, Reason.BAD_SPLIT, f"{where}: {printable(bad_split)!r} is no train, validation or test"
+            )
         row = _Labelled(line, label, split, group, reject)
         before = rows.setdefault(key, row)
         if before is row:
@@ -248,7 +251,9 @@ def _names_images(manifest: Manifest, listing: Listing, options: Options) -> boo
     images = _Images(listing)
     try:
         columns, rows = _open(manifest, images, options)
-        return any(images.find(_cell(cells, columns.file), manifest.base)[0] for _, cells in itertools.islice(rows, _PEEK))
+        return any(
+            images.find(_cell(cells, columns.file), manifest.base)[0] for _, cells in itertools.islice(rows, _PEEK)
+        )
     except UserError:
         return False
 
@@ -308,7 +313,9 @@ def _said_column(manifest: Manifest, flag: str, said: str, header: list[str], wi
         return header.index(said)
     if said.isdigit() and 1 <= int(said) <= width:
         return int(said) - 1
-    raise UserError(f"{flag} {said!r}: {manifest.name} has the columns {', '.join(map(repr, header)) or f'1 to {width}'}")
+    raise UserError(
+        f"{flag} {said!r}: {manifest.name} has the columns {', '.join(map(repr, header)) or f'1 to {width}'}"
+    )
 
 
 def _are_splits(values: Iterable[str]) -> bool:

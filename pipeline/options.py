@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from simple_parsing import field
-
 from imageshards.pipeline.images import Color, Encoding, Normalization
 from imageshards.pipeline.source import SPLITS, UserError
+from simple_parsing import field
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
 
@@ -131,6 +130,7 @@ class Options:
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
 
     def normalization(self) -> Normalization:
+        """Returns what decides the stored pixels."""
         return Normalization(
             size=self.size,
             color=self.color,
@@ -187,7 +187,9 @@ class Options:
             return self.dataset
         folder = Path(self.src).resolve().name
         name = _as_name(folder)
-        _check(bool(name), f"{self.src}: no dataset name can be made of the folder name {folder!r}; give --dataset NAME")
+        _check(
+            bool(name), f"{self.src}: no dataset name can be made of the folder name {folder!r}; give --dataset NAME"
+        )
         return name
 
 

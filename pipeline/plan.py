@@ -9,8 +9,8 @@ Everything here works on arrays of `ROWS`, a few bytes an image, so that a plan 
     Totals         counts by split and by slice of the salted order
     shard_numbers  rows cut into shards of even size, in the salted order
 
-Order comes from salted SHA-256 digests alone, never from a random generator or from the order of arrival. A new salt, or
-any other change to what is hashed, moves every image of every dataset: that is a major version.
+Order comes from salted SHA-256 digests alone, never from a random generator or from the order of arrival. A new salt,
+or any other change to what is hashed, moves every image of every dataset: that is a major version.
 """
 
 import dataclasses
@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
 from imageshards.pipeline.facts import Chunk
 from imageshards.pipeline.source import SPLITS
 
@@ -74,15 +73,20 @@ def rows_of(chunk: Chunk, sources: pa.RecordBatch, facts: pa.RecordBatch, labels
     sources, facts = sources.take(pa.array(good, pa.int64())), facts.take(pa.array(good, pa.int64()))
     rows = np.zeros(len(good), ROWS)
     contents = facts["sha256"].to_pylist()
-    groups = [f"group {g}" if g is not None else f"content {c}" for g, c in zip(sources["group"].to_pylist(), contents)]
+    groups = [
+        f"group {g}" if g is not None else f"content {c}"
+        for g, c in zip(sources["group"].to_pylist(), contents, strict=True)
+    ]
     rows["order"] = [salted("order", key) for key in sources["key"].to_pylist()]
     rows["group"] = [salted("split", group) for group in groups]
     rows["content"] = [int(content[:16], 16) for content in contents]
     rows["chunk"] = chunk.number
     rows["row"] = good
     rows["label"] = [labels[label] for label in sources["label"].to_pylist()]
-    pools = zip(sources["split"].to_pylist(), sources["previous_split"].to_pylist())
-    rows["pool"], rows["split"] = zip(*(_pool(given, previous, rules) for given, previous in pools)) if good else ((), ())
+    pools = zip(sources["split"].to_pylist(), sources["previous_split"].to_pylist(), strict=True)
+    rows["pool"], rows["split"] = (
+        zip(*(_pool(given, previous, rules) for given, previous in pools), strict=True) if good else ((), ())
+    )
     rows["offset"] = facts["offset"].to_numpy(zero_copy_only=False)
     rows["length"] = facts["length"].to_numpy(zero_copy_only=False)
     return rows
@@ -100,7 +104,7 @@ def _pool(given: str | None, previous: str | None, rules: Rules) -> tuple[int, i
 
 def ghosts(groups: Iterable[str | None], contents: Iterable[str], splits: Iterable[str]) -> Rows:
     """Returns rows that hold the splits of a previous version, for images that moved or were renamed since."""
-    names = [f"group {g}" if g is not None else f"content {c}" for g, c in zip(groups, contents)]
+    names = [f"group {g}" if g is not None else f"content {c}" for g, c in zip(groups, contents, strict=True)]
     rows = np.zeros(len(names), ROWS)
     rows["group"] = [salted("split", name) for name in names]
     rows["split"] = [SPLITS.index(split) for split in splits]
@@ -135,11 +139,11 @@ def merge(rows: Rows, links: Sequence[npt.NDArray[np.uint64]]) -> Rows:
     return merged
 
 
-def settle(rows: Rows) -> Rows:
+def settle(rows: Rows, rules: Rules) -> Rows:
     """Gives undecided rows the split of their group; `rows` hold every row of the groups in them.
 
-    A split that the source gives comes before one of the previous version. A group that stays undecided is drawn as
-    one, with the label and the pool of its first row. Ghosts are gone from the result.
+    A split that the source gives comes before one of the previous version; an image whose split is carved up stays in
+    it. A group that stays undecided is drawn as one, under the label of its first row. Ghosts are gone from the result.
     """
     rows = rows.copy()
     rank = np.array([1, 1, 0, 2])[rows["pool"]]
@@ -151,13 +155,16 @@ def settle(rows: Rows) -> Rows:
     if len(groups):
         place = np.searchsorted(groups, rows["group"][open_]).clip(max=len(groups) - 1)
         has_split = groups[place] == rows["group"][open_]
+        allowed = np.array(rules.shares[CARVED]) > 0
+        has_split &= (rows["pool"][open_] != CARVED) | allowed[splits[place]]
         rows["split"][open_[has_split]] = splits[place[has_split]]
         open_ = open_[~has_split]
-    open_ = open_[np.lexsort((rows["order"][open_], rows["group"][open_]))]
+    open_ = open_[np.lexsort((rows["order"][open_], rows["pool"][open_] != CARVED, rows["group"][open_]))]
     _, first, group_of = np.unique(rows["group"][open_], return_index=True, return_inverse=True)
     for column in ("label", "pool"):
         rows[column][open_] = rows[column][open_][first][group_of]
-    return rows[rows["pool"] != GHOST]
+    settled: Rows = rows[rows["pool"] != GHOST]
+    return settled
 
 
 def quotas(count: int, shares: Sequence[float]) -> list[int]:
@@ -190,7 +197,8 @@ def stratum(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:
     cut_up = rows["pool"] == GIVEN
     for pool, label in rules.large:
         cut_up |= (rows["pool"] == pool) & (rows["label"] == label)
-    return number * rules.ranges + np.where(cut_up, group_range(rows, rules), 0)
+    result: npt.NDArray[np.int64] = number * rules.ranges + np.where(cut_up, group_range(rows, rules), 0)
+    return result
 
 
 def decide(rows: Rows, rules: Rules) -> Rows:
@@ -248,6 +256,7 @@ class Totals:
 
     @classmethod
     def none(cls) -> "Totals":
+        """Counts nothing."""
         return cls(np.zeros((len(SPLITS), _SLICES), np.int64), np.zeros(len(SPLITS), np.int64))
 
     def add(self, rows: Rows) -> "Totals":

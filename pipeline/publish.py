@@ -1,7 +1,7 @@
 """The end of the flow: from written shards to a published version that plain TFDS reads.
 
-Everything is made in a sibling folder `incomplete.<version>`. dataset_info.json, which makes TFDS believe in the rest, is
-written last, and one rename puts the folder in its place; where it replaces a version, the two change places at once.
+Everything is made in a sibling folder `incomplete.<version>`. dataset_info.json, which makes TFDS believe in the rest,
+is written last, and one rename puts the folder in its place; where it replaces a version, they change places at once.
 """
 
 import collections
@@ -39,14 +39,17 @@ class Dataset:
 
     @property
     def name(self) -> str:
+        """As in tfds.load(name)."""
         return self.folder.name
 
     @property
     def final(self) -> Path:
+        """The published version."""
         return self.folder / self.version
 
     @property
     def work(self) -> Path:
+        """Where the version is made."""
         return self.folder / f"incomplete.{self.version}"
 
     @property
@@ -119,7 +122,7 @@ def recover(dataset: Dataset) -> None:
     """Puts a version back that a killed job, on a system without an exchange of folders, had moved aside."""
     aside = dataset.work / _ASIDE
     if aside.exists() and not dataset.final.exists():
-        os.rename(aside, dataset.final)
+        aside.rename(dataset.final)
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -193,7 +196,7 @@ def _move_into_place(dataset: Dataset) -> None:
     if dataset.final.exists():
         _exchange(dataset.made, dataset.final)
     else:
-        os.rename(dataset.made, dataset.final)
+        dataset.made.rename(dataset.final)
     _to_disk(dataset.folder)
     shutil.rmtree(dataset.work)
 
@@ -214,9 +217,9 @@ def _exchange(one: Path, other: Path) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(one))
     if failed:
         aside = one.with_name(_ASIDE)
-        os.rename(other, aside)
-        os.rename(one, other)
-        os.rename(aside, one)
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
 
 
 def _to_disk(path: Path) -> None:

@@ -1,15 +1,17 @@
-"""What decides a dataset's bytes, as digests: an unchanged request need not be built, an unchanged image not normalized."""
+"""What decides a dataset's bytes, as digests.
+
+An unchanged request need not be built, an unchanged image not normalized.
+"""
 
 import dataclasses
 import importlib.metadata
 from typing import Any
 
-from PIL import features
-
 from imageshards.pipeline.facts import fingerprint
 from imageshards.pipeline.images import NORMALIZATION_VERSION
 from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.options import Options
+from PIL import features
 
 _FORMAT = 1  # of the published files
 _PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")

@@ -1,7 +1,8 @@
 """The last heavy step: one (split, shard) in, one TFRecord file out, its records copied from the staged files.
 
-The file's name depends on the split and the shard alone and its order on the salted hashes, so a shard is the same bytes
-whoever writes it, and writing it twice does no harm. It is read again at once, and its checksum is of what was read.
+The file's name depends on the split and the shard alone and its order on the salted hashes, so a shard is the same
+bytes whoever writes it, and writing it twice does no harm. It is read again at once, and its checksum is of what was
+read.
 """
 
 import dataclasses
@@ -15,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-
 from imageshards.pipeline import tfrecord
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.plan import Rows
 from imageshards.pipeline.source import SPLITS
+from PIL import Image
 
 # Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
 PLACES = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
@@ -74,7 +74,7 @@ def write_shard(path: Path, rows: Rows, staged: Callable[[int], Path]) -> Places
                     frame = os.pread(source.fileno(), int(rows["length"][i]), int(rows["offset"][i]))
                     if os.pwrite(shard.fileno(), frame, int(places["offset"][i])) != len(frame):
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    os.replace(aside, path)
+    aside.replace(path)
     return places
 
 

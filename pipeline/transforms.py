@@ -1,7 +1,7 @@
 """The steps as Beam transforms: each a pure function of chunks.py, plan.py or shards.py, and its shuffle.
 
-Between steps travel arrays of plan.ROWS, as bytes, so the cost of an element is shared by a chunk of images. No label is
-ever a key by itself: a label may have ten million images.
+Between steps travel arrays of plan.ROWS, as bytes, so the cost of an element is shared by a chunk of images. No label
+is ever a key by itself: a label may have ten million images.
 """
 
 import concurrent.futures
@@ -12,7 +12,6 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
-
 from imageshards.pipeline import plan, shards
 from imageshards.pipeline.chunks import Staging, stage_chunk, tally
 from imageshards.pipeline.facts import Chunk, read_facts, read_sources
@@ -81,7 +80,7 @@ class DrawSplits(beam.PTransform):  # type: ignore[misc]
             (rows, ghosts)
             | beam.Flatten()
             | "ByGroup" >> GroupRows(plan.group_range, self.rules)
-            | "Settle" >> beam.Map(plan.settle)
+            | "Settle" >> beam.Map(plan.settle, self.rules)
             | "ByStratum" >> GroupRows(plan.stratum, self.rules)
             | "Draw" >> beam.Map(plan.decide, self.rules)
         )
@@ -100,7 +99,8 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         totals = beam.pvalue.AsSingleton(rows | "Totals" >> beam.CombineGlobally(_AddTotals()))
         return (
             rows
-            | "Cut" >> beam.FlatMap(_cut_shards, totals, self.wanted).with_output_types(tuple[tuple[int, int, int], bytes])
+            | "Cut"
+            >> beam.FlatMap(_cut_shards, totals, self.wanted).with_output_types(tuple[tuple[int, int, int], bytes])
             | "Group" >> beam.GroupByKey()
             | "Write" >> beam.Map(self._write)
         )
