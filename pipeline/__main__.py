@@ -1,37 +1,51 @@
 """The command `imageshards-records`: parses, reads SRC, and builds what has changed."""
 
+import argparse
+import contextlib
 import logging
 import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imageshards.pipeline.options import Options
-from imageshards.pipeline.source import UserError
 from simple_parsing import ArgumentParser, DashVariant
+
+from imageshards.pipeline.options import Options
+from imageshards.pipeline.source import JobError, UserError
 
 if TYPE_CHECKING:
     from imageshards.pipeline.layouts import Reading
     from imageshards.pipeline.publish import Dataset
 
-INTERRUPTED = 130
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits: 0 done, 1 the job failed, 2 the user can mend it, 130 interrupted."""
     try:
-        sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+        _run(sys.argv[1:] if arguments is None else list(arguments))
     except UserError as error:
-        print(f"imageshards-records: {error}", file=sys.stderr)
-        sys.exit(2)
+        _say(str(error))
+        sys.exit(MISTAKE)
     except KeyboardInterrupt:
-        # The decoding threads cannot be interrupted, and need not be: a chunk's facts appear whole, or not at all.
-        print(
-            "\nimageshards-records: stopped; the same command goes on where this one was", file=sys.stderr, flush=True
-        )
-        os._exit(INTERRUPTED)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+_GOES_ON = "  what is done is kept: the same command goes on where this one was"
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a default where there is one to show, and no names of our own classes."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
+
+    def start_section(self, heading: str | None) -> None:
+        super().start_section("what and how" if heading and heading.startswith("Options [") else heading)
 
 
 def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
@@ -39,6 +53,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     parser = ArgumentParser(
         prog="imageshards-records",
         add_option_string_dash_variants=DashVariant.DASH,
+        formatter_class=_Help,
         epilog="Apache Beam's own flags (--runner …) pass through.",
     )
     parser.add_arguments(Options, dest="options")
@@ -46,9 +61,10 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     return known.options, flags
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str]) -> None:
     options, flags = parse(arguments)
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns, on import, of what it could do with more packages
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what it logs as an error, it raises too
     if flags:
         from imageshards.pipeline.runner import check_flags
 
@@ -72,7 +88,6 @@ def _run(arguments: Sequence[str]) -> int:
             console.say(f"{dataset.final} is up to date; nothing was touched")
         else:
             _build(reading, dataset, request, flags)
-    return 0
 
 
 def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence[str]) -> None:
@@ -81,10 +96,53 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
     from imageshards.pipeline.chunks import tally
     from imageshards.pipeline.job import build
 
-    with console.progress(len(reading.sources), tally):
-        metadata = build(reading, dataset, request, flags)
+    with _stoppable(), console.progress(len(reading.sources), tally):
+        try:
+            metadata = build(reading, dataset, request, flags)
+        except Exception as error:
+            reason = _reason(error)
+            if reason is None:
+                raise
+            _say(f"the job failed: {reason}\n{_GOES_ON}")
+            sys.exit(FAILED)
     console.summarize(metadata, dataset)
     console.say(f"  {time.monotonic() - start:.1f} s")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Lets Ctrl-C end the process at once.
+
+    Beam would wrap a KeyboardInterrupt and wait for the threads that decode. Nothing they hold needs care: a chunk's
+    facts appear whole, or not at all.
+    """
+
+    def stop(*_: object) -> None:
+        _say(f"stopped\n{_GOES_ON}")
+        os._exit(INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _reason(error: BaseException | None) -> str | None:
+    """Returns what made a job fail, where words say it better than a traceback. Beam wraps what it passes on."""
+    while error is not None:
+        if isinstance(error, UserError):
+            raise error
+        if isinstance(error, OSError) and error.errno:
+            return f"{error.strerror}" + (f": {error.filename}" if error.filename else "")
+        if isinstance(error, JobError):
+            return str(error)
+        error = error.__context__
+    return None
+
+
+def _say(message: str) -> None:
+    print(f"imageshards-records: {message}", file=sys.stderr, flush=True)
 
 
 def _check_places(root: Path, folder: Path) -> None:

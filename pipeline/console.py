@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tqdm import tqdm
+
 from imageshards.pipeline import plan
 from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
-from tqdm import tqdm
 
 _LABELS_SHOWN = 20
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from imageshards.pipeline.source import Source
 
 CHUNK_IMAGES = 256

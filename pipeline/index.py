@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.facts import INDEX, KNOWN, Chunk, read_facts, read_sources
 from imageshards.pipeline.shards import PLACES, Places, ShardFacts
-from imageshards.pipeline.source import SPLITS, Reason, Rejected
+from imageshards.pipeline.source import SPLITS, JobError, Reason, Rejected
 
 _ROW_GROUP = 1 << 16
 
 
-class LostError(Exception):
+class LostError(JobError):
     """Sources and records do not add up; nothing is published."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+
 from imageshards.pipeline import plan, shards
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
@@ -50,7 +51,7 @@ def build(reading: Reading, dataset: Dataset, request: str, flags: Sequence[str]
                 | "Chunks" >> beam.Create(chunks)  # Chunk
                 | "Stage" >> beam.ParDo(Stage(staging, rules))  # ROWS
             )
-            ghosts = pipeline | "Ghosts" >> beam.Create(_ghosts(previous))  # ROWS
+            ghosts = pipeline | "Ghosts" >> beam.Create(_ghosts(previous)).with_output_types(plan.Rows)  # ROWS
             _ = (
                 (rows, ghosts)
                 | "Splits" >> DrawSplits(rules, linked=any(source.group for source in reading.sources))  # ROWS

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
+from simple_parsing import field
+
 from imageshards.pipeline.images import Color, Encoding, Normalization
 from imageshards.pipeline.source import SPLITS, UserError
-from simple_parsing import field
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
 
@@ -19,34 +20,34 @@ _PILLOW_MAX_PIXELS = 178_956_970  # above it Pillow itself refuses
 class Options:
     """Turns labelled images into sharded TFRecords that TensorFlow Datasets reads as they lie."""
 
-    src: str = field(positional=True)
+    src: str = field(positional=True, metavar="SRC")
     """The folder with the images; also a folder of such folders, each of which becomes a dataset of its own."""
 
-    dataset: str = ""
+    dataset: str = field(default="", metavar="NAME")
     """The dataset's name, as in tfds.load(name); the name of SRC's folder unless given."""
 
-    out: str = "data"
+    out: str = field(default="data", metavar="FOLDER")
     """Where datasets are published, as OUT/<dataset>/<version>."""
 
-    version: str = "1.0.0"
+    version: str = field(default="1.0.0", metavar="X.Y.Z")
     """The dataset's version, three numbers; building the same version again replaces it."""
 
     layout: Layout = "auto"
     """Where labels come from: folders (a folder a label), filenames (dog-1.jpg) or manifest (a table)."""
 
-    dry_run: bool = False
+    dry_run: bool = field(default=False, action="store_true")
     """Print what was understood (layout, labels, images a split, ignored files) and write nothing."""
 
-    split: str = "80/10/10"
+    split: str = field(default="80/10/10", metavar="A/B/C")
     """Percentages of train/validation/test, or train/validation, for images whose split the source does not give."""
 
-    test_from: str = ""
+    test_from: str = field(default="", metavar="SPLIT:PERCENT")
     """Carve a test split from a given one: validation:20 makes 20 percent of the given validation images test."""
 
-    redraw_splits: bool = False
+    redraw_splits: bool = field(default=False, action="store_true")
     """Draw the splits anew instead of keeping those of the dataset's previous build."""
 
-    size: int = 224
+    size: int = field(default=224, metavar="PIXELS")
     """Width and height of the stored images, in pixels."""
 
     color: Color = "rgb"
@@ -55,55 +56,55 @@ class Options:
     encoding: Encoding = "jpeg"
     """How images are stored: jpeg is small, png is lossless."""
 
-    quality: int = 90
+    quality: int = field(default=90, metavar="Q")
     """JPEG quality, 1 to 100, without chroma subsampling."""
 
-    max_pixels: int = 100_000_000
+    max_pixels: int = field(default=100_000_000, metavar="N")
     """Reject images whose header announces more pixels than this, before they are decoded."""
 
-    keep_truncated: bool = False
+    keep_truncated: bool = field(default=False, action="store_true")
     """Keep a JPEG that ends early, with gray where pixels are missing, instead of rejecting it."""
 
-    label_depth: int = 0
+    label_depth: int = field(default=0, metavar="N")
     """Layout folders: take so many nested folder names as the label, joined by a slash."""
 
-    label_pattern: str = ""
+    label_pattern: str = field(default="", metavar="REGEX")
     """Layout filenames: a regular expression with (?P<label>…), matched against the file name without extension."""
 
-    group_pattern: str = ""
+    group_pattern: str = field(default="", metavar="REGEX")
     """A regular expression with (?P<group>…), searched in the path below SRC; one group's images share a split."""
 
-    labels: str = ""
+    labels: str = field(default="", metavar="FILE")
     """A text file with one label a line, which fixes the label numbers; sorted names unless given."""
 
-    manifest: str = ""
+    manifest: str = field(default="", metavar="FILE")
     """Layout manifest: the CSV, TSV, JSON or JSONL file; found in SRC unless given."""
 
-    manifest_encoding: str = "utf-8"
+    manifest_encoding: str = field(default="utf-8", metavar="NAME")
     """The manifest's character encoding."""
 
-    file_column: str = ""
+    file_column: str = field(default="", metavar="COLUMN")
     """Manifest column of the file or id, by name or number (the first is 1); found by common names unless given."""
 
-    label_column: str = ""
+    label_column: str = field(default="", metavar="COLUMN")
     """Manifest column of the label, by name or number."""
 
-    split_column: str = ""
+    split_column: str = field(default="", metavar="COLUMN")
     """Manifest column of the split, by name or number."""
 
-    group_column: str = ""
+    group_column: str = field(default="", metavar="COLUMN")
     """Manifest column of the group, by name or number."""
 
-    strict: bool = False
+    strict: bool = field(default=False, action="store_true")
     """Stop when a file or a manifest row would be rejected, instead of listing it in rejected.csv."""
 
-    follow_outside: bool = False
+    follow_outside: bool = field(default=False, action="store_true")
     """Follow links that lead out of SRC."""
 
-    shards: int = 0
+    shards: int = field(default=0, metavar="N")
     """Shards a split; one for every 256 MB unless given."""
 
-    workers: int = 0
+    workers: int = field(default=0, metavar="N")
     """Threads that decode; as many as this process may use CPUs unless given."""
 
     def __post_init__(self) -> None:

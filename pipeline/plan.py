@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
 from imageshards.pipeline.facts import Chunk
 from imageshards.pipeline.source import SPLITS
 
@@ -269,18 +270,18 @@ class Totals:
         return Totals(self.images + other.images, self.frame_bytes + other.frame_bytes)
 
     def shards(self, split: int, wanted: int) -> int:
-        """Returns the number of shards of a split: `wanted`, or one for every 256 MB; never more than images."""
+        """Returns the number of shards of a split: `wanted`, or one for every 256 MB; none of them is empty."""
         count = wanted or -(-int(self.frame_bytes[split]) // SHARD_BYTES)
-        return max(1, min(count, int(self.images[split].sum())))
+        return max(1, min(count, int(np.count_nonzero(self.images[split]))))
 
 
 def shard_numbers(rows: Rows, totals: Totals, wanted: int) -> npt.NDArray[np.int64]:
-    """Returns the shard of each row: the salted order of its split, cut into even pieces."""
+    """Returns the shard of each row: the salted order of its split, cut into even pieces of the slices in use."""
     shards = np.array([totals.shards(split, wanted) for split in range(len(SPLITS))])
-    images = totals.images.sum(axis=1)
-    before = np.cumsum(totals.images, axis=1) - totals.images
+    used = totals.images > 0
+    rank = np.cumsum(used, axis=1) - 1
     split = rows["split"]
-    result: npt.NDArray[np.int64] = before[split, _slice(rows)] * shards[split] // images[split]
+    result: npt.NDArray[np.int64] = rank[split, _slice(rows)] * shards[split] // used.sum(axis=1)[split]
     return result
 
 

@@ -7,11 +7,12 @@ import dataclasses
 import importlib.metadata
 from typing import Any
 
+from PIL import features
+
 from imageshards.pipeline.facts import fingerprint
 from imageshards.pipeline.images import NORMALIZATION_VERSION
 from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.options import Options
-from PIL import features
 
 _FORMAT = 1  # of the published files
 _PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")

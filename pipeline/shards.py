@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
 from imageshards.pipeline import tfrecord
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.plan import Rows
-from imageshards.pipeline.source import SPLITS
-from PIL import Image
+from imageshards.pipeline.source import SPLITS, JobError
 
 # Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
 PLACES = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
@@ -51,7 +52,7 @@ class ShardFacts:
     sha256: str
 
 
-class DamagedShardError(Exception):
+class DamagedShardError(JobError):
     """A shard that does not hold what was written to it."""
 
 

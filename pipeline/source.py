@@ -94,6 +94,10 @@ class Rejected:
         return self.reason.startswith("row-")
 
 
+class JobError(Exception):
+    """Something went wrong that its user did not do, and words say better than a traceback. Exit code 1."""
+
+
 class UserError(Exception):
     """Something that its user can mend: the message names the file, the value and the fix. Exit code 2."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
+
 from imageshards.pipeline import plan, shards
 from imageshards.pipeline.chunks import Staging, stage_chunk, tally
 from imageshards.pipeline.facts import Chunk, read_facts, read_sources

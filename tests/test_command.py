@@ -1,0 +1,107 @@
+"""The command as a person meets it: what it says, what it refuses, and with which exit code."""
+
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imageshards.pipeline.options import Options
+
+from .conftest import Command, draw_tree
+
+COMMAND = [sys.executable, "-m", "imageshards.pipeline"]
+PETS = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(5)]
+
+
+def test_help_explains_every_option() -> None:
+    said = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
+    options = re.split(r"^  (?=--)", said, flags=re.MULTILINE)[1:]
+    assert len(options) == len(dataclasses.fields(Options)) - 1
+    for option in options:
+        assert re.search(r"\s{2,}[A-Z].*\w\W*$", option, re.DOTALL), option
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["/nowhere"], "/nowhere: no such folder"),
+        (["{tmp}", "--split", "80/30"], "--split '80/30': give one to three percentages that sum to 100"),
+        (["{tmp}", "--sise", "3"], "--sise: neither this command nor Beam has such an option"),
+        (["{tmp}", "--direct_running_mode", "multi_threading"], "Beam loses records silently"),
+        (["{tmp}", "--dataset", "My Set"], "'my_set' would do"),
+        (["{tmp}", "--out", "{tmp}/inside"], "choose another folder with --out"),
+        (["{tmp}", "--out", "/proc/nothing"], "/proc/nothing"),
+    ],
+)
+def test_mistakes_are_explained_without_a_traceback(tmp_path: Path, arguments: list[str], message: str) -> None:
+    draw_tree(tmp_path, PETS)
+    arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
+    done = subprocess.run([*COMMAND, "--workers", "1", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(tmp_path: Path, records: Command) -> None:
+    root = draw_tree(tmp_path / "pets", [*PETS, "cat/._x.png"])
+    (root / "notes.txt").write_text("x")
+    code, said, _ = records(root, "--dry-run")
+    assert code == 0
+    assert "layout folders (every image lies in one of 2 folders)" in said
+    assert "ignored, no images: 1 .txt" in said
+    assert re.search(r"together +6 +2 +2", said)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_of_datasets_is_built_in_one_go(tmp_path: Path, records: Command) -> None:
+    draw_tree(tmp_path / "raw/pets", PETS)
+    draw_tree(tmp_path / "raw/colors", ["train/red/1.png", "train/blue/2.png", "val/red/3.png"])
+    code, _, _ = records(tmp_path / "raw")
+    assert code == 0
+    assert sorted(os.listdir(tmp_path / "data")) == ["colors", "pets"]
+
+
+def test_spaces_and_accents_anywhere(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "my été $HOME 'x' set", ["chat é/un deux.png", "hot dog/3.png"])
+    out = tmp_path / "out put"
+    subprocess.run([*COMMAND, str(root), "--out", str(out)], check=True, capture_output=True)
+    assert (out / "my_t_home_x_set/1.0.0/label.labels.txt").read_text() == "chat é\nhot dog\n"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_passes_values_on_untouched(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / 'a "b" `c` (d)', PETS)
+    here = Path(__file__).parents[1]
+    make = ["make", "-C", str(here), "-n", "records", f"SRC={root}", "SIZE=32"]
+    recipe = subprocess.run(make, capture_output=True, text=True, check=True).stdout
+    assert str(root) not in recipe
+    assert '--size "$SIZE"' in recipe
+
+
+def test_an_interrupt_stops_within_two_seconds_and_leaves_no_process(tmp_path: Path) -> None:
+    large = draw_tree(tmp_path / "pets", ["a/0.png", "b/0.png"], size=(3000, 2000))
+    for number in range(1, 60):
+        shutil.copy(large / "a/0.png", large / f"a/{number}.png")
+    job = subprocess.Popen(
+        [*COMMAND, str(tmp_path / "pets"), "--out", str(tmp_path / "data")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    work = tmp_path / "data/pets/incomplete.1.0.0"
+    while not list(work.glob("staged/*.records")) and job.poll() is None:
+        time.sleep(0.01)
+    job.send_signal(signal.SIGINT)
+    _, error = job.communicate(timeout=2)
+    assert job.returncode == 130
+    assert "the same command goes on where this one was" in error
+    with pytest.raises(ProcessLookupError):
+        os.killpg(job.pid, 0)

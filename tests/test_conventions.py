@@ -1,0 +1,48 @@
+"""What the project promises of itself: the direction of imports, and a README that is whole."""
+
+import ast
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from imageshards.pipeline.options import Options
+
+HERE = Path(__file__).parents[1]
+ORDER = ["pipeline", "datasets", "train"]
+
+
+def test_imports_point_one_way() -> None:
+    for rank, package in enumerate(ORDER):
+        for path in (HERE / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                used = {name.split(".")[1] for name in names if name.startswith("imageshards.")}
+                assert not used & set(ORDER[rank + 1 :]), f"{path} imports {used}"
+
+
+def test_pure_modules_never_import_beam() -> None:
+    pure = "source options listing layouts manifest images tfrecord facts chunks plan shards index publish request"
+    for name in pure.split():
+        assert "apache_beam" not in (HERE / f"pipeline/{name}.py").read_text(), name
+
+
+def test_the_records_job_needs_no_tensorflow() -> None:
+    script = "import sys, imageshards.pipeline.job; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_readme_names_every_option_and_every_make_target() -> None:
+    readme = (HERE / "README.md").read_text()
+    for field in dataclasses.fields(Options):
+        flag = "SRC" if field.name == "src" else f"--{field.name.replace('_', '-')}"
+        assert f"`{flag}" in readme, flag
+    for target in re.findall(r"^([a-z-]+):.*## ", (HERE / "Makefile").read_text(), re.MULTILINE):
+        assert f"make {target}" in readme, target
+
+
+def test_the_lock_names_no_host() -> None:
+    for name in ("requirements.lock", "pyproject.toml", "Makefile"):
+        assert not re.search(r"https?://", (HERE / name).read_text()), name

@@ -1,0 +1,209 @@
+"""Tables that people have, as they have them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from imageshards.pipeline.layouts import Reading, read
+from imageshards.pipeline.options import Options
+from imageshards.pipeline.source import Reason, UserError
+
+from .test_layouts import labels_by_key, tree
+
+IMAGES = ("images/1.jpg", "images/2.jpg", "images/3.jpg")
+LABELS = {"images/1.jpg": "cat", "images/2.jpg": "dog", "images/3.jpg": "cat"}
+
+
+def understood(root: Path, **options: object) -> Reading:
+    (reading,) = read(Options(src=str(root), **options))  # type: ignore[arg-type]
+    return reading
+
+
+def rejects(reading: Reading) -> dict[str, str]:
+    return {reject.file: str(reject.reason) for reject in reading.rejected}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "file,label\nimages/1.jpg,cat\nimages/2.jpg,dog\nimages/3.jpg,cat\n"),
+        ("labels.csv", "\ufefffilename;class\r\nimages/1.jpg;cat\r\nimages/2.jpg;dog\r\nimages/3.jpg;cat\r\n"),
+        ("labels.csv", "Image_ID,Breed\n1,cat\n2,dog\n3,cat"),
+        ("labels.csv", "1.jpg,cat\n2.jpg,dog\n3.jpg,cat\n"),
+        ("labels.csv", '"file_name","label"\n"images/1.jpg","cat"\n"images/2.jpg"," dog "\n"images/3.jpg","cat"\n'),
+        ("labels.csv", "label,path\ncat,./images/1.jpg\ndog,images\\2.jpg\ncat,images//3.jpg\n"),
+        ("labels.csv", "photo,kind\n1.jpg,cat\n2.jpg,dog\n3.jpg,cat\n"),
+        ("labels.csv", "gs://bucket/images/1.jpg,cat\ngs://bucket/images/2.jpg,dog\ngs://bucket/images/3.jpg,cat\n"),
+        ("labels.csv", "file,label\n/home/ann/images/1.jpg,cat\nC:\\x\\images\\2.jpg,dog\n/images/3.jpg,cat\n"),
+        ("labels.tsv", "path\tcategory\nimages/1.jpg\tcat\nimages/2.jpg\tdog\nimages/3.jpg\tcat\n"),
+        ("labels.json", json.dumps(LABELS)),
+        ("labels.json", json.dumps([{"file": file, "label": label} for file, label in LABELS.items()])),
+        ("labels.json", json.dumps({"info": {}, "images": [{"file": f, "label": x} for f, x in LABELS.items()]})),
+        ("labels.json", json.dumps({file: {"label": label, "x": 1} for file, label in LABELS.items()})),
+        ("labels.jsonl", "".join(json.dumps({"image": f, "label": x}) + "\n\n" for f, x in LABELS.items())),
+        ("images/metadata.csv", "file_name,label\n1.jpg,cat\n2.jpg,dog\n3.jpg,cat\n"),
+        (
+            "images/metadata.jsonl",
+            "".join(json.dumps({"file_name": f[7:], "label": x}) + "\n" for f, x in LABELS.items()),
+        ),
+    ],
+)
+def test_tables_are_found_and_read(tmp_path: Path, name: str, text: str) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+    reading = understood(tmp_path)
+    assert reading.layout == "manifest"
+    assert labels_by_key(reading) == LABELS
+    assert not reading.rejected
+
+
+def test_vertex_tables_name_the_split_first(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "vertex.csv").write_text(
+        "TRAIN,gs://bucket/a/images/1.jpg,cat\nVALIDATION,gs://bucket/a/images/2.jpg,dog\nUNASSIGNED,gs://b/3.jpg,cat\n"
+    )
+    reading = understood(tmp_path)
+    assert labels_by_key(reading) == LABELS
+    assert [source.split for source in reading.sources] == ["train", "validation", None]
+
+
+def test_hugging_face_metadata_in_split_folders(tmp_path: Path) -> None:
+    tree(tmp_path, "train/a.png", "train/b.png", "test/c.png")
+    (tmp_path / "train/metadata.csv").write_text("file_name,label\na.png,cat\nb.png,dog\n")
+    (tmp_path / "test/metadata.csv").write_text("file_name,label\nc.png,cat\n")
+    reading = understood(tmp_path)
+    assert [(source.key, source.split) for source in reading.sources] == [
+        ("test/c.png", "test"),
+        ("train/a.png", "train"),
+        ("train/b.png", "train"),
+    ]
+
+
+def test_a_manifest_elsewhere_and_columns_by_name(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", *IMAGES)
+    table = tmp_path / "table.csv"
+    table.write_text("n,what,where,when,who\n0,cat,1.jpg,test,ann\n1,dog,2.jpg,,bob\n2,cat,3.jpg,train,ann\n")
+    columns = {"file_column": "where", "label_column": "what", "split_column": "4", "group_column": "who"}
+    reading = understood(tmp_path / "raw", manifest=str(table), **columns)
+    assert labels_by_key(reading) == LABELS
+    assert [source.split for source in reading.sources] == ["test", None, "train"]
+    assert [source.group for source in reading.sources] == ["ann", "bob", "ann"]
+    with pytest.raises(UserError, match="--label-column 'x': table.csv has the columns 'n', 'what'"):
+        understood(tmp_path / "raw", manifest=str(table), label_column="x")
+    with pytest.raises(UserError, match="no label column among 'n', 'what'"):
+        understood(tmp_path / "raw", manifest=str(table), file_column="where")
+
+
+def test_rows_and_files_that_do_not_fit_are_listed(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES, "images/4.jpg", "images/5.jpg", "images/6.jpg", "a/7.jpg", "b/7.jpg")
+    rows = [
+        ("file", "label"),
+        ("images/1.jpg", "cat"),
+        ("images/1.jpg", "cat"),
+        ("images/2.jpg", "dog"),
+        ("images/2.jpg", "cat"),
+        ("images/3.jpg", " "),
+        ("gone.jpg", "cat"),
+        ("../outside.jpg", "cat"),
+        ("/etc/passwd", "cat"),
+        ("7.jpg", "cat"),
+        ("", "cat"),
+        ("images/5.jpg", "do\u2028g"),
+        ("images/6.jpg", "dog"),
+        ("x\0y", "cat"),
+    ]
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    reading = understood(tmp_path, layout="manifest")
+    assert labels_by_key(reading) == {"images/1.jpg": "cat", "images/6.jpg": "dog"}
+    assert rejects(reading) == {
+        "a/7.jpg": "no-row",
+        "b/7.jpg": "no-row",
+        "images/2.jpg": "conflicting-rows",
+        "images/3.jpg": "no-label",
+        "images/4.jpg": "no-row",
+        "images/5.jpg": "bad-label",
+        "labels.csv:3": "row-duplicate",
+        "labels.csv:7": "row-no-file",
+        "labels.csv:8": "row-outside",
+        "labels.csv:9": "row-no-file",
+        "labels.csv:10": "row-ambiguous",
+        "labels.csv:11": "row-no-file",
+        "labels.csv:14": "row-no-file",
+    }
+    assert reading.found == 8
+    with pytest.raises(UserError, match="--strict, and 13 would be rejected"):
+        understood(tmp_path, layout="manifest", strict=True)
+
+
+def test_an_unknown_split_rejects_its_file(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "t.csv").write_text("file,label,split\n1.jpg,cat,holdout\n2.jpg,dog,TEST\n3.jpg,cat,\n")
+    reading = understood(tmp_path)
+    assert rejects(reading) == {"images/1.jpg": "bad-split"}
+
+
+def test_a_table_beside_label_folders_is_two_readings(tmp_path: Path) -> None:
+    tree(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    (tmp_path / "t.csv").write_text("file,label\ncat/1.jpg,a\ndog/2.jpg,b\n")
+    with pytest.raises(UserError, match="two readings.*--layout manifest or --layout folders"):
+        understood(tmp_path)
+    assert understood(tmp_path, layout="folders").labels == ["cat", "dog"]
+    assert understood(tmp_path, layout="manifest").labels == ["a", "b"]
+
+
+def test_two_tables_are_two_readings(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("file,label\n1.jpg,cat\n")
+    with pytest.raises(UserError, match="a.csv and b.csv each name images; say which with --manifest"):
+        understood(tmp_path)
+
+
+def test_tables_about_something_else_are_ignored(tmp_path: Path) -> None:
+    tree(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    (tmp_path / "prices.csv").write_text("city,price\nrome,3\n")
+    (tmp_path / "broken.json").write_text("{")
+    assert understood(tmp_path).layout == "folders"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("m.csv", b"", "the manifest is empty"),
+        ("m.csv", b"file,label\n1.jpg,\xe9t\xe9\n", "not utf-8 after line 0; say which with --manifest-encoding"),
+        ("m.csv", b'file,label\n1.jpg,"cat\n', "cannot be read after line"),
+        ("m.csv", b"file,label\n1.jpg," + b"x" * 200_000, "field larger than field limit"),
+        ("m.json", b"{", "cannot be read"),
+        ("m.json", b"[" * 100_000, "cannot be read"),
+        ("m.json", b'["1.jpg"]', "entry 1 is no object"),
+        ("m.jsonl", b'{"file": "1.jpg"}\nnonsense\n', "cannot be read"),
+        ("m.xlsx", b"PK", "give a file that ends in one of .csv"),
+    ],
+)
+def test_broken_tables_are_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError, match=message):
+        understood(tmp_path, manifest=name)
+
+
+def test_other_encodings(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    text = "file,label\n1.jpg,été\n2.jpg,chien\n3.jpg,été\n"
+    (tmp_path / "m.csv").write_bytes(text.encode("cp1252"))
+    assert understood(tmp_path, manifest="m.csv", manifest_encoding="cp1252").labels == ["chien", "été"]
+    (tmp_path / "m.csv").write_bytes(text.encode("utf-16"))
+    assert understood(tmp_path, manifest="m.csv").labels == ["chien", "été"]
+    (tmp_path / "m.csv").write_bytes(text.encode("utf-8"))
+    with pytest.raises(UserError, match="unknown encoding: klingon"):
+        understood(tmp_path, manifest="m.csv", manifest_encoding="klingon")
+
+
+def test_formulas_are_only_text(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "m.csv").write_text("file,label\n1.jpg,=cmd()\n2.jpg,<b>dog</b>\n3.jpg,=cmd()\n")
+    assert understood(tmp_path).labels == ["<b>dog</b>", "=cmd()"]
+    assert Reason("no-row") is Reason.NO_ROW
