@@ -1,6 +1,5 @@
 """The command `imageshards-records`: parses, reads SRC, and builds what has changed."""
 
-import argparse
 import contextlib
 import logging
 import os
@@ -11,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simple_parsing import ArgumentParser, DashVariant
-
+from imageshards.pipeline.command import FAILED, INTERRUPTED, complain, new_parser, run_command
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import JobError, UserError
 
@@ -20,48 +18,23 @@ if TYPE_CHECKING:
     from imageshards.pipeline.layouts import Reading
     from imageshards.pipeline.publish import Dataset
 
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+NAME = "imageshards-records"
+_GOES_ON = "  what is done is kept: the same command goes on where this one was"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits: 0 done, 1 the job failed, 2 the user can mend it, 130 interrupted."""
-    try:
-        _run(sys.argv[1:] if arguments is None else list(arguments))
-    except UserError as error:
-        _say(str(error))
-        sys.exit(MISTAKE)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
-
-
-_GOES_ON = "  what is done is kept: the same command goes on where this one was"
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows a default where there is one to show, and no names of our own classes."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return super()._get_help_string(action) if action.default else action.help
-
-    def start_section(self, heading: str | None) -> None:
-        super().start_section("what and how" if heading and heading.startswith("Options [") else heading)
+    run_command(NAME, _run, arguments)
 
 
 def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     """Returns the options, and the flags that are left for Beam."""
-    parser = ArgumentParser(
-        prog="imageshards-records",
-        add_option_string_dash_variants=DashVariant.DASH,
-        formatter_class=_Help,
-        epilog="Apache Beam's own flags (--runner …) pass through.",
-    )
-    parser.add_arguments(Options, dest="options")
+    parser = new_parser(NAME, Options, epilog="Apache Beam's own flags (--runner …) pass through.")
     known, flags = parser.parse_known_args(list(arguments))
     return known.options, flags
 
 
-def _run(arguments: Sequence[str]) -> None:
+def _run(arguments: Sequence[str]) -> int:
     options, flags = parse(arguments)
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns, on import, of what it could do with more packages
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what it logs as an error, it raises too
@@ -88,6 +61,7 @@ def _run(arguments: Sequence[str]) -> None:
             console.say(f"{dataset.final} is up to date; nothing was touched")
         else:
             _build(reading, dataset, request, flags)
+    return 0
 
 
 def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence[str]) -> None:
@@ -103,7 +77,7 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
             reason = _reason(error)
             if reason is None:
                 raise
-            _say(f"the job failed: {reason}\n{_GOES_ON}")
+            complain(NAME, f"the job failed: {reason}\n{_GOES_ON}")
             sys.exit(FAILED)
     console.summarize(metadata, dataset)
     console.say(f"  {time.monotonic() - start:.1f} s")
@@ -118,7 +92,7 @@ def _stoppable() -> Iterator[None]:
     """
 
     def stop(*_: object) -> None:
-        _say(f"stopped\n{_GOES_ON}")
+        complain(NAME, f"stopped\n{_GOES_ON}")
         os._exit(INTERRUPTED)
 
     before = signal.signal(signal.SIGINT, stop)
@@ -139,10 +113,6 @@ def _reason(error: BaseException | None) -> str | None:
             return str(error)
         error = error.__context__
     return None
-
-
-def _say(message: str) -> None:
-    print(f"imageshards-records: {message}", file=sys.stderr, flush=True)
 
 
 def _check_places(root: Path, folder: Path) -> None:

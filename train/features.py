@@ -1,0 +1,71 @@
+"""What a frozen backbone makes of each image, computed once and kept on disk.
+
+Twenty epochs of a head then cost one forward pass of the backbone. The file is read through a memory map, so features
+that are larger than memory train too. Its name changes with the dataset, the split, the backbone and its weights.
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from imageshards.train.input import Dataset, evaluation_batches
+
+Floats = npt.NDArray[np.float32]
+
+_BATCH = 64
+
+
+def features_of(dataset: Dataset, split: str, backbone: keras.Model, folder: Path) -> Floats:
+    """Returns the features (images, N) of a split, in the order of the records; from `folder` if they are there."""
+    path = folder / f"{_name(dataset, split, backbone)}.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".tmp")
+        shape = (dataset.count(split), backbone.output_shape[-1])
+        features = np.lib.format.open_memmap(aside, "w+", np.float32, shape)
+        start = 0
+        with tqdm(total=shape[0], desc=f"features of {split}", unit=" images", disable=None, leave=False) as bar:
+            for images, _ in evaluation_batches(dataset, split, _BATCH):
+                batch = backbone.predict_on_batch(images)
+                features[start : start + len(batch)] = batch
+                start += len(batch)
+                bar.update(len(batch))
+        features.flush()
+        aside.replace(path)
+    kept: Floats = np.load(path, mmap_mode="r")
+    return kept
+
+
+class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of kept features, in another order every epoch that `seed` decides."""
+
+    def __init__(self, features: Floats, labels: npt.NDArray[np.int64], batch_size: int, seed: int) -> None:
+        super().__init__()
+        self._features, self._labels, self._batch_size = features, labels, batch_size
+        self._random = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._labels) / self._batch_size)
+
+    def __getitem__(self, number: int) -> tuple[Any, Any]:
+        rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
+        rows = np.sort(rows)  # a memory map is read front to back; within a batch the order means nothing
+        return self._features[rows], self._labels[rows]
+
+    def on_epoch_end(self) -> None:
+        """Shuffles."""
+        self._order = self._random.permutation(len(self._labels))
+
+
+def _name(dataset: Dataset, split: str, backbone: keras.Model) -> str:
+    digest = hashlib.sha256(f"1 {dataset.fingerprint} {dataset.splits[split]} {backbone.output_shape}".encode())
+    for weights in backbone.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return f"{dataset.builder.name}-{split}-{digest.hexdigest()[:16]}"

@@ -1,0 +1,174 @@
+"""From a TFDS dataset to batches: uint8 images (B, H, W, C) and int64 labels (B,)."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from imageshards.pipeline.source import SPLITS, UserError
+
+_MOST_SHUFFLED = 10_000
+_SHARDS_AT_ONCE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A dataset and its splits. `splits` maps train, validation and test to TFDS's words for them."""
+
+    builder: tfds.core.DatasetBuilder
+    splits: dict[str, str]
+
+    @property
+    def labels(self) -> list[str]:
+        """The class names, by number."""
+        names: list[str] = self.builder.info.features[self.label_key].names
+        return names
+
+    @property
+    def image_key(self) -> str:
+        """The name of the feature with the image."""
+        return str(self.builder.info.supervised_keys[0])
+
+    @property
+    def label_key(self) -> str:
+        """The name of the feature with the label."""
+        return str(self.builder.info.supervised_keys[1])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels, the same for every image."""
+        height, width, channels = self.builder.info.features[self.image_key].shape
+        return height, width, channels
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the dataset does."""
+        metadata = self.builder.info.metadata or {}
+        sizes = {name: split.shard_lengths for name, split in self.builder.info.splits.items()}
+        return str(metadata.get("fingerprint", f"{self.builder.info.full_name} {sizes}"))
+
+    def count(self, split: str) -> int:
+        """Returns the number of images of a split."""
+        return int(self.builder.info.splits[self.splits[split]].num_examples)
+
+    def metadata(self) -> dict[str, Any]:
+        """Returns what the records job wrote of a dataset of ours; nothing of another."""
+        path = Path(self.builder.data_dir) / "metadata.json"
+        metadata: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return metadata if "normalization" in metadata else {}
+
+
+def open_dataset(name: str, data: str, validation_percent: int) -> Dataset:
+    """Opens `data`/name as it lies, or prepares one of TFDS's catalogue.
+
+    A dataset without a validation split gives the last images of train, in the records' salted order, instead.
+
+    Raises:
+      UserError: there is no such dataset, or it is not one of images of one size with class labels.
+    """
+    name, _, version = name.partition(":")
+    folder = Path(data) / name
+    versions = [path.parent for path in folder.glob("*.*.*/dataset_info.json")]
+    wanted = [path for path in versions if path.name == version] if version else versions
+    if wanted:
+        builder = tfds.builder_from_directory(str(max(wanted, key=lambda path: tfds.core.Version(path.name))))
+    elif versions:
+        raise UserError(f"{folder}: no version {version}, only {', '.join(sorted(path.name for path in versions))}")
+    else:
+        builder = _from_catalogue(f"{name}:{version}" if version else name, data)
+    _check_features(builder)
+    splits = {split: split for split in SPLITS if split in builder.info.splits}
+    if "train" not in splits:
+        raise UserError(f"{builder.info.full_name}: no train split, only {', '.join(builder.info.splits)}")
+    if "validation" not in splits and builder.info.splits["train"].num_examples > 1:
+        edge = 100 - validation_percent
+        splits |= {"train": f"train[:{edge}%]", "validation": f"train[{edge}%:]"}
+    return Dataset(builder, {split: splits[split] for split in SPLITS if split in splits})
+
+
+def training_batches(
+    dataset: Dataset, batch_size: int, shuffle_buffer: int, seed: int, augment: Any = None
+) -> tf.data.Dataset:
+    """Yields the training images in another order every epoch; the order is decided by `seed`."""
+    buffer = shuffle_buffer or min(_MOST_SHUFFLED, dataset.count("train"))
+    batches = _examples(dataset, "train", shuffle_files=True, seed=seed)  # shards in another order, interleaved
+    batches = batches.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+    batches = batches.batch(batch_size)
+    if augment is not None:
+        batches = batches.map(
+            lambda images, labels: (tf.cast(augment(images, training=True), tf.uint8), labels),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> tf.data.Dataset:
+    """Yields the images of a split once, in the order of the records; the last batch may be smaller."""
+    return _examples(dataset, split).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def keys(dataset: Dataset, split: str) -> list[str]:
+    """Returns the source file of each image, or its number, in the order of the records."""
+    if "key" not in dataset.builder.info.features:
+        return [f"{dataset.splits[split]}/{number}" for number in range(dataset.count(split))]
+    decoders = tfds.decode.PartialDecoding({"key": True})
+    records = dataset.builder.as_dataset(split=dataset.splits[split], decoders=decoders, read_config=_ordered())
+    return [record["key"].decode() for record in records.as_numpy_iterator()]
+
+
+def labels(dataset: Dataset, split: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Returns the label of each image, in the order of the records, without decoding one."""
+    decoders = tfds.decode.PartialDecoding({dataset.label_key: True})
+    records = dataset.builder.as_dataset(split=dataset.splits[split], decoders=decoders, read_config=_ordered())
+    return np.array([record[dataset.label_key] for record in records.as_numpy_iterator()], np.int64)
+
+
+def _examples(dataset: Dataset, split: str, *, shuffle_files: bool = False, seed: int = 0) -> tf.data.Dataset:
+    config = _ordered()
+    if shuffle_files:
+        config = tfds.ReadConfig(
+            shuffle_seed=seed,
+            interleave_cycle_length=_SHARDS_AT_ONCE,
+            shuffle_reshuffle_each_iteration=True,
+            try_autocache=False,
+        )
+    wanted = tfds.decode.PartialDecoding({dataset.image_key: True, dataset.label_key: True})
+    records = dataset.builder.as_dataset(
+        split=dataset.splits[split], shuffle_files=shuffle_files, decoders=wanted, read_config=config
+    )
+    return records.map(
+        lambda record: (record[dataset.image_key], record[dataset.label_key]), num_parallel_calls=tf.data.AUTOTUNE
+    )
+
+
+def _ordered() -> tfds.ReadConfig:
+    return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+
+
+def _from_catalogue(name: str, data: str) -> tfds.core.DatasetBuilder:
+    try:
+        builder = tfds.builder(name, data_dir=data)
+    except (tfds.core.registered.DatasetNotFoundError, ValueError, AssertionError) as error:
+        here = sorted({path.parents[1].name for path in Path(data).glob("*/*.*.*/dataset_info.json")})
+        raise UserError(
+            f"{name}: no such dataset in {data} ({', '.join(here) or 'none is there'}), nor in TFDS's catalogue;"
+            f" make it with: make records SRC=… DATASET={name.partition(':')[0]}"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # a download fails in as many ways as there are catalogues
+        raise UserError(f"{name}: TFDS has it in its catalogue, but could not prepare it: {error}") from error
+    return builder
+
+
+def _check_features(builder: tfds.core.DatasetBuilder) -> None:
+    info = builder.info
+    image, label = (dict(info.features).get(key) for key in info.supervised_keys or (None, None))
+    if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
+        raise UserError(f"{info.full_name}: not a dataset of images with class labels: {info.features}")
+    if None in image.shape:
+        raise UserError(f"{info.full_name}: its images have no common size, {image.shape}; build it with make records")

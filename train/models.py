@@ -1,0 +1,121 @@
+"""The models. Each takes the stored uint8 images (B, H, W, C) and returns probabilities (B, labels).
+
+What happens to the pixels is inside the model, so that training, prediction and every export agree on it.
+"""
+
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from imageshards.pipeline.source import UserError
+from imageshards.train.options import Backbone, Head
+
+Shape = tuple[int, int, int]
+
+WIDTHS = {"mobilenet": 0.25, "mobilenet_v2": 0.35}
+_LAST_LAYER = {"mobilenet": "conv_pw_13_relu", "mobilenet_v2": "out_relu"}
+
+
+def backbone(shape: Shape, name: Backbone, alpha: float, weights: str, *, pooled: bool) -> keras.Model:
+    """Returns a pretrained network without its top: uint8 images → features, averaged over the picture if `pooled`.
+
+    Source: Howard et al., "MobileNets", 2017; Sandler et al., "MobileNetV2", 2018; weights by keras.applications.
+
+    Raises:
+      UserError: the weights cannot be loaded.
+    """
+    build = {"mobilenet": keras.applications.MobileNet, "mobilenet_v2": keras.applications.MobileNetV2}[name]
+    height, width, channels = shape
+    try:
+        base = build(
+            input_shape=(height, width, 3),
+            alpha=alpha or WIDTHS[name],
+            include_top=False,
+            weights=None if weights == "none" else weights,
+        )
+    except Exception as error:  # Keras raises what urllib, h5py or it itself happens to
+        raise UserError(_no_weights(name, alpha, weights, error)) from error
+    base.trainable = False
+    images = keras.Input(shape, dtype="uint8", name="image")
+    pixels = layers.Concatenate()([images] * 3) if channels == 1 else images
+    pixels = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+    features = keras.Model(base.inputs, base.get_layer(_LAST_LAYER[name]).output, name=name)
+    features.trainable = False
+    output = features(pixels, training=False)
+    output = layers.GlobalAveragePooling2D()(output) if pooled else layers.Flatten()(output)
+    return keras.Model(images, output, name="backbone")
+
+
+def head(features: int, labels: int, kind: Head, seed: int) -> keras.Model:
+    """Returns what is trained on a backbone: features (B, N) → probabilities."""
+    inputs = keras.Input((features,), name="features")
+    if kind == "pooled":
+        x = layers.Dropout(0.2, seed=seed)(inputs)
+        outputs = layers.Dense(labels, "softmax", kernel_initializer=keras.initializers.GlorotUniform(seed))(x)
+    else:
+        start = keras.initializers.VarianceScaling(seed=seed)
+        x = layers.Dense(100, "relu", kernel_initializer=start)(inputs)
+        start = keras.initializers.VarianceScaling(seed=seed + 1)
+        outputs = layers.Dense(labels, "softmax", use_bias=False, kernel_initializer=start)(x)
+    return keras.Model(inputs, outputs, name="head")
+
+
+def stack(bottom: keras.Model, top: keras.Model) -> keras.Model:
+    """Returns the model that is `top` on `bottom`."""
+    return keras.Model(bottom.inputs, top(bottom.outputs[0]))
+
+
+def mnist(shape: Shape, labels: int, hidden: list[int]) -> keras.Model:
+    """Returns the dense net of the MNIST tutorials: pixels to [0, 1], flatten, relu layers, softmax."""
+    images = keras.Input(shape, dtype="uint8", name="image")
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(images))
+    for units in hidden:
+        x = layers.Dense(units, "relu")(x)
+    return keras.Model(images, layers.Dense(labels, "softmax")(x), name="mnist")
+
+
+def cnn(shape: Shape, labels: int, seed: int) -> keras.Model:
+    """Returns the convolutional net of the cats-and-dogs tutorials."""
+    images = keras.Input(shape, dtype="uint8", name="image")
+    x = layers.Rescaling(1 / 255)(images)
+    x = layers.MaxPooling2D()(layers.Conv2D(32, 3, activation="relu")(x))
+    x = layers.MaxPooling2D()(layers.Conv2D(64, 3, activation="relu")(x))
+    x = layers.Conv2D(64, 3, activation="relu")(x)
+    x = layers.Dense(64, "relu")(layers.Flatten()(x))
+    x = layers.Dropout(0.5, seed=seed)(layers.Dense(64, "relu")(x))
+    logits = layers.Dense(labels, name="logits")(x)
+    return keras.Model(images, layers.Softmax()(logits), name="cnn")
+
+
+def imagenet(weights: str = "imagenet") -> keras.Model:
+    """Returns the untouched MobileNet v1 0.25: uint8 (B, 224, 224, 3) → probabilities of 1000 ImageNet classes."""
+    try:
+        base = keras.applications.MobileNet(alpha=WIDTHS["mobilenet"], weights=weights)
+    except Exception as error:
+        raise UserError(_no_weights("mobilenet", 0, weights, error)) from error
+    images = keras.Input((224, 224, 3), dtype="uint8", name="image")
+    return keras.Model(images, base(layers.Rescaling(1 / 127.5, offset=-1)(images), training=False), name="imagenet")
+
+
+def augmentation(shape: Shape, seed: int) -> keras.Model:
+    """Returns random flips, crops and colours: uint8 images → uint8 images."""
+    images = keras.Input(shape, dtype="uint8", name="image")
+    x = layers.Rescaling(1.0)(images)
+    x = layers.RandomFlip("horizontal", seed=seed)(x)
+    x = layers.RandomTranslation(0.1, 0.1, fill_mode="reflect", seed=seed)(x)
+    x = layers.RandomZoom((-0.2, 0.0), fill_mode="reflect", seed=seed)(x)
+    x = layers.RandomBrightness(0.15, value_range=(0, 255), seed=seed)(x)
+    x = layers.RandomContrast(0.15, value_range=(0, 255), seed=seed)(x)
+    return keras.Model(images, x, name="augmentation")
+
+
+def _no_weights(name: str, alpha: float, weights: str, error: Exception) -> str:
+    if weights not in ("imagenet", "none") and not Path(weights).is_file():
+        return f"--weights {weights}: no such file"
+    if weights == "imagenet":
+        return (
+            f"the ImageNet weights of {name} {alpha or WIDTHS[name]} are not here, nor could Keras get them ({error});"
+            " give the file with --weights, or a folder that has it in models/ with KERAS_HOME, or --weights none"
+        )
+    return f"--weights {weights}: {error}"

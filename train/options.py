@@ -1,0 +1,121 @@
+"""What training can be told: one frozen dataclass, from which the command line is made."""
+
+import dataclasses
+from typing import Literal
+
+from simple_parsing import field
+
+from imageshards.pipeline.source import UserError
+
+Model = Literal["mobilenet", "mnist", "cnn"]
+Backbone = Literal["mobilenet", "mobilenet_v2"]
+Head = Literal["pooled", "dense100"]
+
+_EXPORTS = ("savedmodel", "tflite")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Trains an image classifier from a dataset, and says how good it is."""
+
+    dataset: str = field(positional=True, metavar="DATASET")
+    """The dataset's name: one in DATA, or one of TFDS's catalogue such as mnist; name:1.0.0 for a version."""
+
+    data: str = field(default="data", metavar="FOLDER")
+    """Where datasets are, as DATA/<dataset>/<version>."""
+
+    runs: str = field(default="runs", metavar="FOLDER")
+    """Where the result goes, as RUNS/<dataset>-<model>."""
+
+    model: Model = "mobilenet"
+    """Transfer learning (mobilenet), a dense net on pixels (mnist) or a small convolutional net (cnn)."""
+
+    backbone: Backbone = "mobilenet"
+    """The pretrained network under the mobilenet model."""
+
+    alpha: float = field(default=0.0, metavar="WIDTH")
+    """The backbone's width; 0.25 for mobilenet and 0.35 for mobilenet_v2 unless given."""
+
+    weights: str = field(default="imagenet", metavar="FILE")
+    """The backbone's weights: a .h5 file, imagenet (downloaded by Keras, or found under KERAS_HOME), or none."""
+
+    head: Head = "pooled"
+    """What is trained on the backbone: pooled (average, dropout, softmax) or dense100 (flatten, 100 relu, softmax)."""
+
+    hidden: str = field(default="128", metavar="N,N")
+    """Model mnist: units of the hidden layers."""
+
+    epochs: int = field(default=20, metavar="N")
+    """How many times to see the training images, at most."""
+
+    fine_tune: int = field(default=0, metavar="N")
+    """Model mobilenet: N more epochs in which the backbone learns too, at a low rate."""
+
+    augment: bool = field(default=False, action="store_true")
+    """Train on images that are flipped, cropped and recoloured by chance."""
+
+    batch_size: int = field(default=0, metavar="N")
+    """Images a step; 32, or fewer where an epoch would have less than twenty steps, unless given."""
+
+    learning_rate: float = field(default=0.0, metavar="RATE")
+    """Adam's learning rate; 0.001, and 0.0001 for the head dense100, unless given."""
+
+    patience: int = field(default=5, metavar="N")
+    """Stop when the validation loss has not improved for N epochs, and take the best; 0 never stops."""
+
+    validation_percent: int = field(default=10, metavar="PERCENT")
+    """How much of train validates, where the dataset has no validation split."""
+
+    class_weights: Literal["auto", "off"] = "auto"
+    """Weigh rare labels more, where the labels are unbalanced (auto), or never (off)."""
+
+    shuffle_buffer: int = field(default=0, metavar="N")
+    """Images in the shuffle buffer; 10,000, or as many as there are, unless given."""
+
+    seed: int = field(default=0, metavar="N")
+    """Decides initial weights, the order of images and augmentation."""
+
+    export: str = field(default="", metavar="FORMAT,FORMAT")
+    """Also write the model as savedmodel, tflite or both."""
+
+    tensorboard: bool = field(default=False, action="store_true")
+    """Also write logs for TensorBoard, into the run's folder."""
+
+    recompute_features: bool = field(default=False, action="store_true")
+    """Run the frozen backbone in every epoch, instead of keeping what it makes of each image."""
+
+    def __post_init__(self) -> None:
+        _check(self.epochs >= 1, f"--epochs {self.epochs}: give 1 or more")
+        for name in ("batch_size", "fine_tune", "patience", "shuffle_buffer"):
+            _check(getattr(self, name) >= 0, f"--{name.replace('_', '-')} {getattr(self, name)}: give 0 or more")
+        _check(1 <= self.validation_percent <= 50, f"--validation-percent {self.validation_percent}: give 1 to 50")
+        _check(
+            all(units.isdigit() and int(units) for units in self.hidden.split(",")),
+            f"--hidden {self.hidden!r}: give numbers of units, such as 128 or 50,50",
+        )
+        unknown = set(filter(None, self.export.split(","))) - set(_EXPORTS)
+        _check(not unknown, f"--export {self.export!r}: give {' or '.join(_EXPORTS)}, or both with a comma")
+        _check(
+            not self.fine_tune or self.model == "mobilenet", f"--fine-tune: the model {self.model} has nothing to tune"
+        )
+
+    def hidden_units(self) -> list[int]:
+        """Returns the units of each hidden layer."""
+        return [int(units) for units in self.hidden.split(",")]
+
+    def images_a_step(self, images: int) -> int:
+        """Returns the batch size for so many training images."""
+        return self.batch_size or max(1, min(32, images // 20))
+
+    def exports(self) -> list[str]:
+        """Returns the formats to export to."""
+        return [name for name in _EXPORTS if name in self.export.split(",")]
+
+    def run_name(self) -> str:
+        """Returns the name of the run's folder."""
+        return f"{self.dataset.replace(':', '-')}-{self.model}"
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)

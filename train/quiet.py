@@ -1,0 +1,24 @@
+"""Imports TensorFlow without what it says of itself: how it was built, and that there is no GPU."""
+
+import logging
+import os
+import sys
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and TFDS. Their C++ parts write to the file descriptor, past any Python setting."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow
+        import tensorflow_datasets
+
+        assert tensorflow and tensorflow_datasets
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+    logging.getLogger("absl").setLevel(logging.ERROR)
