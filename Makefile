@@ -27,6 +27,16 @@ endif
 	  $(call flag,color,COLOR) $(call flag,encoding,ENCODING) $(call flag,version,VERSION) \
 	  $(call flag,workers,WORKERS) $(ARGS)
 
+##@ Classifiers
+
+train: .venv/.editable ## DATASET=… [MODEL=mobilenet|mnist|cnn EPOCHS= DATA= RUNS= ARGS=]
+	@$(BIN)/imageshards-train "$${DATASET:?say which, as in make train DATASET=pexels}" $(call flag,model,MODEL) \
+	  $(call flag,epochs,EPOCHS) $(call flag,data,DATA) $(call flag,runs,RUNS) $(ARGS)
+
+predict: .venv/.editable ## RUN=runs/… IMAGES=… [ARGS=]: what a run sees in raw photos
+	@$(BIN)/imageshards-predict "$${RUN:?say which, as in make predict RUN=runs/pexels-mobilenet IMAGES=photos}" \
+	  "$${IMAGES:?say which, as in make predict RUN=runs/pexels-mobilenet IMAGES=photos}" $(ARGS)
+
 ##@ Development
 
 test: .venv/.editable ## all tests
@@ -73,4 +83,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records test check format clean help FORCE
+.PHONY: records train predict test check format clean help FORCE

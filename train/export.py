@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from imageshards.pipeline.source import UserError
 
@@ -37,7 +36,4 @@ def export(folder: Path, model: keras.Model, formats: list[str]) -> None:
     if "savedmodel" in formats:
         model.export(folder / "savedmodel", verbose=False)
     if "tflite" in formats:
-        call = tf.function(lambda image: model(image, training=False))
-        signature = call.get_concrete_function(tf.TensorSpec((1, *model.input_shape[1:]), tf.uint8, "image"))
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([signature], model)
-        (folder / "model.tflite").write_bytes(converter.convert())
+        model.export(folder / "model.tflite", format="litert", verbose=False)

@@ -127,6 +127,7 @@ class _Run:
                 epochs=epochs,
                 class_weight=self._weights,
                 callbacks=callbacks,
+                shuffle=False,  # the batches are in another order every epoch already
                 verbose=0,
             )
         except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -115,16 +116,19 @@ def keys(dataset: Dataset, split: str) -> list[str]:
     """Returns the source file of each image, or its number, in the order of the records."""
     if "key" not in dataset.builder.info.features:
         return [f"{dataset.splits[split]}/{number}" for number in range(dataset.count(split))]
-    decoders = tfds.decode.PartialDecoding({"key": True})
-    records = dataset.builder.as_dataset(split=dataset.splits[split], decoders=decoders, read_config=_ordered())
-    return [record["key"].decode() for record in records.as_numpy_iterator()]
+    return [key.decode() for key in _column(dataset, split, "key")]
 
 
-def labels(dataset: Dataset, split: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Returns the label of each image, in the order of the records, without decoding one."""
-    decoders = tfds.decode.PartialDecoding({dataset.label_key: True})
+def labels(dataset: Dataset, split: str) -> npt.NDArray[np.int64]:
+    """Returns the label of each image, in the order of the records."""
+    return np.array(_column(dataset, split, dataset.label_key), np.int64)
+
+
+def _column(dataset: Dataset, split: str, name: str) -> list[Any]:
+    """Returns one feature of every record, without decoding an image."""
+    decoders = tfds.decode.PartialDecoding({name: True})
     records = dataset.builder.as_dataset(split=dataset.splits[split], decoders=decoders, read_config=_ordered())
-    return np.array([record[dataset.label_key] for record in records.as_numpy_iterator()], np.int64)
+    return [value for batch in records.batch(1024).as_numpy_iterator() for value in batch[name].tolist()]
 
 
 def _examples(dataset: Dataset, split: str, *, shuffle_files: bool = False, seed: int = 0) -> tf.data.Dataset:

@@ -16,7 +16,8 @@ def import_tensorflow() -> None:
         import tensorflow
         import tensorflow_datasets
 
-        assert tensorflow and tensorflow_datasets
+        assert tensorflow.__version__
+        assert tensorflow_datasets.__version__
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

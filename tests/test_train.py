@@ -1,0 +1,372 @@
+"""Training from end to end on drawn pictures; no weights are downloaded, so the backbone starts from chance."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imageshards.pipeline.demo import draw_colors, draw_shapes
+from imageshards.pipeline.source import UserError
+from imageshards.train import evaluate, predict
+from imageshards.train.__main__ import main as train_main
+from imageshards.train.options import Options
+
+from .conftest import Command, gradient, save
+
+tf = pytest.importorskip("tensorflow")
+import keras  # noqa: E402
+
+from imageshards.train import fit, models  # noqa: E402
+from imageshards.train.features import FeatureBatches, features_of  # noqa: E402
+from imageshards.train.input import evaluation_batches, keys, labels, open_dataset, training_batches  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two demo sets as records, small, for all tests of this module."""
+    folder = tmp_path_factory.mktemp("train")
+    draw_colors(folder / "raw/colors")
+    draw_shapes(folder / "raw/shapes")
+    command = [sys.executable, "-m", "imageshards.pipeline", str(folder / "raw"), "--out", str(folder / "data")]
+    subprocess.run([*command, "--size", "48", "--shards", "2"], check=True, capture_output=True)
+    return folder / "data"
+
+
+Train = Callable[..., tuple[int, Path, str]]
+
+
+@pytest.fixture
+def train(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Train:
+    """Runs the command in this process; returns the exit code, the run's folder and the output."""
+
+    def run(dataset: str, *arguments: str, model: str = "cnn") -> tuple[int, Path, str]:
+        with pytest.raises(SystemExit) as exited:
+            train_main([dataset, "--data", str(data), "--runs", str(tmp_path), "--model", model, *arguments])
+        said = capsys.readouterr()
+        return int(exited.value.code or 0), tmp_path / f"{dataset}-{model}", said.out + said.err
+
+    return run
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_colors_are_learned_perfectly_and_the_run_is_whole(train: Train) -> None:
+    code, folder, said = train("colors", "--epochs", "12")
+    assert code == 0
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["train_accuracy"] == metrics["validation_accuracy"] == 1.0
+    assert metrics["baseline_accuracy"] == 0.5
+    assert metrics["fit"] == "good"
+    assert "guessing                 50.0%" in said
+    assert (folder / "labels.txt").read_text() == "blue\nred\n"
+    predictions = read_csv(folder / "predictions.csv")
+    assert {row["key"] for row in predictions if row["split"] == "validation"} == {
+        "validation/red/red-3.png",
+        "validation/blue/blue-3.png",
+    }
+    assert all(row["label"] == row["predicted"] for row in predictions)
+    assert len(read_csv(folder / "history.csv")) == metrics["epochs"]
+    assert {row["label"] for row in read_csv(folder / "labels.csv")} == {"blue", "red"}
+    assert sum(int(row["images"]) for row in read_csv(folder / "confusion.csv")) == 6
+
+
+def test_the_model_and_its_exports_agree(train: Train, data: Path) -> None:
+    _, folder, _ = train("shapes", "--epochs", "2", "--export", "savedmodel,tflite")
+    script = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.saving.load_model(sys.argv[1] + '/model.keras', safe_mode=True)\n"
+        "assert not any(name.startswith('imageshards') for name in sys.modules)\n"
+        "images = np.load(sys.argv[1] + '/images.npy')\n"
+        "np.save(sys.argv[1] + '/plain.npy', model.predict(images, verbose=0))"
+    )
+    dataset = open_dataset("shapes", str(data), 10)
+    images = np.concatenate([batch.numpy() for batch, _ in evaluation_batches(dataset, "train", 32)])
+    np.save(folder / "images.npy", images)
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=True)
+    plain = np.load(folder / "plain.npy")
+    rows = [row for row in read_csv(folder / "predictions.csv") if row["split"] == "train"]
+    assert [dataset.labels[n] for n in plain.argmax(axis=1)] == [row["predicted"] for row in rows]
+    assert np.allclose(plain.max(axis=1), [float(row["probability"]) for row in rows], atol=1e-4)
+    saved = tf.saved_model.load(str(folder / "savedmodel"))
+    assert np.allclose(saved.serve(images).numpy(), plain, atol=1e-5)
+    lite = tf.lite.Interpreter(model_path=str(folder / "model.tflite"))
+    lite.allocate_tensors()
+    light = []
+    for image in images:
+        lite.set_tensor(lite.get_input_details()[0]["index"], image[None])
+        lite.invoke()
+        light.append(lite.get_tensor(lite.get_output_details()[0]["index"])[0])
+    assert np.mean(np.argmax(light, axis=1) == plain.argmax(axis=1)) >= 0.99
+
+
+def test_a_photo_is_seen_as_its_record_was(train: Train, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same file, upright or turned by EXIF, through `predict` and through the records."""
+    _, folder, _ = train("shapes", "--epochs", "1")
+    raw = data.parent / "raw/shapes"
+    rows = read_csv(folder / "predictions.csv")[:20]
+    with pytest.raises(SystemExit):
+        predict.main([str(folder), *(str(raw / row["key"]) for row in rows), "--top", "1", "--csv"])
+    for row, said in zip(rows, csv.DictReader(io.StringIO(capsys.readouterr().out)), strict=True):
+        assert said["file"].endswith(row["key"])
+        assert said["label"] == row["predicted"]
+        assert abs(float(said["probability"]) - float(row["probability"])) < 1e-4
+
+
+def test_a_turned_photo_is_predicted_as_the_upright_one(train: Train, tmp_path: Path) -> None:
+    _, folder, _ = train("colors", "--epochs", "1")
+    upright = gradient(160, 120)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(upright, tmp_path / "upright.png")
+    save(upright.transpose(Image.Transpose.ROTATE_90), tmp_path / "turned.png", exif=exif)
+    from imageshards.train.export import load
+
+    model, names, _ = load(folder)
+    how = predict.Normalization(size=48)
+    one, other = predict.predict(model, names, how, [tmp_path / "upright.png", tmp_path / "turned.png"], 2)
+    assert dict(one.names) == pytest.approx(dict(other.names), abs=1e-5)
+
+
+def test_predict_reports_what_it_cannot_read_and_predicts_the_rest(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, folder, _ = train("colors", "--epochs", "1")
+    photos = tmp_path / "été photos"
+    save(gradient(50, 40), photos / "good.png")
+    (photos / "bad.jpg").write_text("words")
+    with pytest.raises(SystemExit) as exited:
+        predict.main([str(folder), str(photos), "--json"])
+    assert exited.value.code == 1
+    bad, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert bad["error"].startswith("unsupported-format")
+    assert {name for name, _ in good["predictions"]} == {"blue", "red"}
+    assert sum(probability for _, probability in good["predictions"]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["/nowhere", "x.jpg"], "x.jpg: no such file"),
+        (["{run}", "{tmp}/empty"], "no images in this folder"),
+        (["{tmp}/empty", "{tmp}/1.png"], "not the folder of a run"),
+        (["{run}", "{tmp}/1.png", "--top", "0"], "--top 0"),
+    ],
+)
+def test_mistakes_of_predict(
+    tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    save(gradient(9, 9), tmp_path / "1.png")
+    names = {"{tmp}": str(tmp_path), "{run}": str(tmp_path)}
+    for short, long in names.items():
+        arguments = [argument.replace(short, long) for argument in arguments]
+    with pytest.raises(SystemExit) as exited:
+        predict.main(arguments)
+    assert exited.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "no such dataset in"),
+        (["colors:9.9.9"], "no version 9.9.9, only 1.0.0"),
+        (["colors", "--epochs", "0"], "--epochs 0"),
+        (["colors", "--hidden", "a"], "--hidden 'a'"),
+        (["colors", "--export", "onnx"], "savedmodel or tflite"),
+        (["colors", "--weights", "/no/file.h5"], "--weights /no/file.h5: no such file"),
+    ],
+)
+def test_mistakes_of_train(
+    data: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        train_main([*arguments, "--data", str(data), "--runs", str(tmp_path)])
+    assert exited.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_evaluation_sees_every_image_once_and_in_order(data: Path) -> None:
+    dataset = open_dataset("shapes", str(data), 10)
+    seen = np.concatenate([batch.numpy() for _, batch in evaluation_batches(dataset, "train", 7)])
+    assert len(seen) == 96
+    assert seen.tolist() == labels(dataset, "train").tolist()
+    names = keys(dataset, "train")
+    assert len(set(names)) == 96
+    assert [name.split("/")[0] for name in names] == [dataset.labels[n] for n in seen]
+
+
+def test_training_sees_every_image_in_an_order_that_the_seed_decides(data: Path) -> None:
+    dataset = open_dataset("shapes", str(data), 10)
+
+    def epochs(seed: int) -> list[list[float]]:
+        batches = training_batches(dataset, 16, 0, seed)
+        return [[float(image.numpy().mean()) for images, _ in batches for image in images] for _ in range(2)]
+
+    first, again, other = epochs(1), epochs(1), epochs(2)
+    assert first == again
+    assert first[0] != first[1]
+    assert first != other
+    assert sorted(first[0]) == sorted(first[1]) == sorted(other[0])
+
+
+def test_augmentation_keeps_the_kind_of_image(data: Path) -> None:
+    dataset = open_dataset("shapes", str(data), 10)
+    plain = next(iter(evaluation_batches(dataset, "train", 8)))[0]
+    batches = training_batches(dataset, 8, 1, 0, models.augmentation(dataset.image_shape, 0))
+    images, _ = next(iter(batches))
+    assert images.dtype == tf.uint8
+    assert images.shape == plain.shape
+    assert not np.array_equal(images.numpy(), plain.numpy())
+
+
+def test_kept_features_are_what_the_backbone_says_and_are_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = open_dataset("shapes", str(data), 10)
+    keras.utils.set_random_seed(0)
+    backbone = models.backbone(dataset.image_shape, "mobilenet", 0.25, "none", pooled=True)
+    kept = features_of(dataset, "validation", backbone, tmp_path)
+    now = backbone.predict(evaluation_batches(dataset, "validation", 5), verbose=0)
+    assert np.allclose(kept, now, atol=1e-5)
+    monkeypatch.setattr(backbone, "predict_on_batch", None)
+    assert np.array_equal(features_of(dataset, "validation", backbone, tmp_path), kept)
+    backbone.set_weights([weights + 1 for weights in backbone.get_weights()])
+    with pytest.raises(TypeError):
+        features_of(dataset, "validation", backbone, tmp_path)
+
+
+def test_feature_batches_cover_everything_once_an_epoch() -> None:
+    features = np.arange(20, dtype=np.float32).reshape(10, 2)
+    batches = FeatureBatches(features, np.arange(10), 4, seed=3)
+    orders = []
+    for _ in range(2):
+        rows = [batches[n] for n in range(len(batches))]
+        assert all((x[:, 0] == 2 * y).all() for x, y in rows)
+        orders.append(np.concatenate([y for _, y in rows]).tolist())
+        batches.on_epoch_end()
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("head", ["pooled", "dense100"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_heads_on_a_frozen_backbone(head: Any, channels: int) -> None:
+    bottom = models.backbone((64, 64, channels), "mobilenet_v2", 0.35, "none", pooled=head == "pooled")
+    top = models.head(bottom.output_shape[-1], 3, head, 0)
+    model = models.stack(bottom, top)
+    images = np.zeros((2, 64, 64, channels), np.uint8)
+    assert np.allclose(model.predict(images, verbose=0).sum(axis=1), 1, atol=1e-5)
+    assert sum(np.prod(w.shape) for w in model.trainable_weights) == sum(
+        np.prod(w.shape) for w in top.trainable_weights
+    )
+
+
+def test_transfer_with_fine_tuning_trains_the_backbone(train: Train) -> None:
+    arguments = ["--weights", "none", "--epochs", "2", "--fine-tune", "1", "--batch-size", "32"]
+    code, folder, _ = train("shapes", *arguments, model="mobilenet")
+    assert code == 0
+    assert json.loads((folder / "metrics.json").read_text())["epochs"] == 3
+
+
+def test_catalogue_style_datasets_without_validation_are_cut(data: Path, train: Train, tmp_path: Path) -> None:
+    raw = data.parent / "raw/shapes"
+    command = [sys.executable, "-m", "imageshards.pipeline", str(raw), "--dataset", "whole", "--split", "100"]
+    out = ["--out", str(tmp_path / "data"), "--size", "28", "--color", "gray", "--encoding", "png"]
+    subprocess.run([*command, *out], check=True, capture_output=True)
+    dataset = open_dataset("whole", str(tmp_path / "data"), 25)
+    assert dataset.splits == {"train": "train[:75%]", "validation": "train[75%:]"}
+    assert (dataset.count("train"), dataset.count("validation")) == (90, 30)
+    with pytest.raises(SystemExit) as exited:
+        train_main(
+            ["whole", "--data", str(tmp_path / "data"), "--runs", str(tmp_path), "--model", "mnist", "--hidden", "9,8"]
+        )
+    assert exited.value.code == 0
+
+
+def test_unbalanced_labels_get_weights() -> None:
+    truth = np.array([0] * 9 + [1] * 3)
+    assert fit.class_weights(truth, 2, "auto") == {0: 12 / 18, 1: 2.0}
+    assert fit.class_weights(truth, 2, "off") is None
+    assert fit.class_weights(np.array([0, 1, 0, 1]), 2, "auto") is None
+
+
+def evaluation(truth: list[int], predicted: list[int], split: str = "validation") -> evaluate.Evaluation:
+    probabilities = np.eye(3, dtype=np.float32)[predicted] * 0.7 + 0.1
+    names = [f"{n}.jpg" for n in range(len(truth))]
+    return evaluate.Evaluation(split, names, np.array(truth), probabilities, ["a", "b", "c"])
+
+
+def test_metrics_by_hand() -> None:
+    result = evaluation([0, 0, 1, 1, 1], [0, 1, 1, 1, 0])
+    assert result.accuracy == 0.6
+    assert result.loss == pytest.approx(-(3 * np.log(0.8) + 2 * np.log(0.1)) / 5, rel=1e-5)
+    assert result.confusion().tolist() == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
+    a, b, c = result.per_label()
+    assert (a["precision"], a["recall"]) == (0.5, 0.5)
+    assert (b["precision"], b["recall"]) == (0.6667, 0.6667)
+    assert np.isnan(c["recall"])
+    assert evaluate.baseline(evaluation([1, 1, 0], [0, 0, 0], "train"), result) == 0.6
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "guess", "word"),
+    [(1.0, 0.95, 0.5, "good"), (0.99, 0.6, 0.5, "overfit"), (0.52, 0.5, 0.5, "underfit"), (1.0, None, 0.5, "unknown")],
+)
+def test_a_word_for_how_it_fits(train: float, validation: float | None, guess: float, word: str) -> None:
+    assert evaluate.verdict(train, validation, guess)[0] == word
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(UserError, match="--fine-tune"):
+        Options(dataset="x", model="cnn", fine_tune=2)
+    assert Options(dataset="x").images_a_step(27) == 1
+    assert Options(dataset="x").images_a_step(2000) == 32
+
+
+def test_ctrl_c_keeps_the_best_so_far(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_of_epoch = fit._EpochLine.on_epoch_end
+
+    def interrupt(self: Any, epoch: int, logs: Any = None) -> None:
+        end_of_epoch(self, epoch, logs)
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit._EpochLine, "on_epoch_end", interrupt)
+    code, folder, _ = train("shapes", "--epochs", "9")
+    assert code == 130
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["epochs"], metrics["interrupted"]) == (3, True)
+    assert (folder / "model.keras").exists()
+
+
+@pytest.mark.shared
+def test_the_drum_is_in_the_top_five(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = shared / "weights/keras_home/models/mobilenet_2_5_224_tf.h5"
+    with pytest.raises(SystemExit):
+        predict.main(["imagenet", str(shared / "drum.jpg"), "--top", "5", "--weights", str(weights)])
+    assert "drum, membranophone, tympan" in capsys.readouterr().out
+
+
+@pytest.mark.shared
+def test_thirty_photos_are_enough_with_a_pretrained_backbone(
+    shared: Path, tmp_path: Path, records: Command, train: Train
+) -> None:
+    records(shared / "pexels")
+    weights = shared / "weights/keras_home/models/mobilenet_2_5_224_tf_no_top.h5"
+    arguments = ["--data", str(tmp_path / "data"), "--weights", str(weights)]
+    _, folder, _ = train("pexels", *arguments, model="mobilenet")
+    assert json.loads((folder / "metrics.json").read_text())["validation_accuracy"] == 1.0
