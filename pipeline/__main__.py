@@ -69,10 +69,11 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
     from imageshards.pipeline import console
     from imageshards.pipeline.chunks import tally
     from imageshards.pipeline.job import build
+    from imageshards.pipeline.runner import new_pipeline
 
     with _stoppable(), console.progress(len(reading.sources), tally):
         try:
-            metadata = build(reading, dataset, request, flags)
+            metadata = build(reading, dataset, request, new_pipeline(flags))
         except Exception as error:
             reason = _reason(error)
             if reason is None:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -21,13 +21,12 @@ from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.publish import Dataset, previous_version, publish, recover
 from imageshards.pipeline.request import chunk_salt, normalization
-from imageshards.pipeline.runner import new_pipeline
 from imageshards.pipeline.source import UserError
 from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
 
 
-def build(reading: Reading, dataset: Dataset, request: str, flags: Sequence[str] = ()) -> dict[str, Any]:
-    """Publishes the dataset and returns the content of its metadata.json.
+def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipeline) -> dict[str, Any]:
+    """Publishes the dataset and returns the content of its metadata.json. `pipeline` is empty, and says where it runs.
 
     Raises:
       UserError: not one image could be read, or another job builds this version.
@@ -45,7 +44,7 @@ def build(reading: Reading, dataset: Dataset, request: str, flags: Sequence[str]
         previous = _previous(dataset, options)
         chunks = _write_sources(reading, staging, previous)
         rules = _rules(reading)
-        with new_pipeline(flags) as pipeline:
+        with pipeline:
             rows = (
                 pipeline
                 | "Chunks" >> beam.Create(chunks)  # Chunk

@@ -2,6 +2,9 @@
 
 import collections
 import dataclasses
+import json
+import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from imageshards.pipeline.source import UserError
 from imageshards.train import models
 from imageshards.train.features import FeatureBatches, features_of
 from imageshards.train.input import Dataset, evaluation_batches, labels, training_batches
@@ -59,12 +63,17 @@ def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path) -
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Returns how the work is shared: among this machine's GPUs if it has several."""
-    return tf.distribute.MirroredStrategy() if len(tf.config.list_physical_devices("GPU")) > 1 else _default_strategy()
+    """Returns how the work is shared: among this machine's GPUs if it has several.
 
-
-def _default_strategy() -> tf.distribute.Strategy:
-    return tf.distribute.get_strategy()
+    Raises:
+      UserError: TF_CONFIG names several machines. Keras 3 cannot train on them: its trainer takes the values that
+        MultiWorkerMirroredStrategy hands out for tensors, and they are none.
+    """
+    workers = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {}).get("worker", [])
+    if len(workers) > 1:
+        raise UserError("TF_CONFIG names several workers, and Keras 3 trains on one machine alone; unset it")
+    several = len(tf.config.list_physical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
 def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: Path) -> Fitted:
@@ -72,7 +81,7 @@ def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: P
     bottom = models.backbone(dataset.image_shape, options.backbone, options.alpha, options.weights, pooled=pooled)
     top = models.head(bottom.output_shape[-1], len(dataset.labels), options.head, options.seed)
     model = models.stack(bottom, top)
-    rate = options.learning_rate or (1e-3 if pooled else 1e-4)
+    rate = _falling(options, dataset) if pooled else options.learning_rate or 1e-4
     run = _Run(options, dataset, logs)
     features = {}
     if options.augment or options.recompute_features:
@@ -89,6 +98,12 @@ def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: P
         run.train(model, *_batches(options, dataset), options.fine_tune, _FINE_TUNING_RATE)
         features = {}
     return Fitted(model, run.history, run.best_epoch, run.interrupted, top if features else None, features)
+
+
+def _falling(options: Options, dataset: Dataset) -> Any:
+    """Returns a rate that falls along a cosine: a linear head can start fast, and ends within its noise otherwise."""
+    steps = options.epochs * math.ceil(dataset.count("train") / options.images_a_step(dataset.count("train")))
+    return keras.optimizers.schedules.CosineDecay(options.learning_rate or 1e-2, steps)
 
 
 def _batches(options: Options, dataset: Dataset) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
@@ -110,12 +125,13 @@ class _Run:
         self.best_epoch = 0
         self.interrupted = False
 
-    def train(self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: float) -> None:
-        """Trains for up to `epochs`; the best weights by validation loss are the model's afterwards."""
+    def train(self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: Any) -> None:
+        """Trains for up to `epochs`; the weights of the best one are the model's afterwards."""
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-        watched = "val_loss" if validation is not None else "loss"
+        watched = ("val_" if validation is not None else "") + self._options.watch
         patience = self._options.patience or epochs
-        best = keras.callbacks.EarlyStopping(watched, patience=patience, restore_best_weights=True)
+        mode = "min" if self._options.watch == "loss" else "max"
+        best = keras.callbacks.EarlyStopping(watched, patience=patience, mode=mode, restore_best_weights=True)
         callbacks = [best, _EpochLine(self.history)]
         if self._options.tensorboard:
             callbacks.append(keras.callbacks.TensorBoard(str(self._logs)))
@@ -136,7 +152,7 @@ class _Run:
                 model.set_weights(best.best_weights)
         if len(self.history) > before:
             values = [epoch[watched] for epoch in self.history[before:]]
-            self.best_epoch = before + int(np.argmin(values)) + 1
+            self.best_epoch = before + int((np.argmin if mode == "min" else np.argmax)(values)) + 1
 
 
 class _EpochLine(keras.callbacks.Callback):  # type: ignore[misc]

@@ -58,10 +58,13 @@ class Options:
     """Images a step; 32, or fewer where an epoch would have less than twenty steps, unless given."""
 
     learning_rate: float = field(default=0.0, metavar="RATE")
-    """Adam's learning rate; 0.001, and 0.0001 for the head dense100, unless given."""
+    """Adam's learning rate; 0.01 falling to 0 for the head pooled, 0.0001 for dense100, else 0.001, unless given."""
+
+    watch: Literal["loss", "accuracy"] = "loss"
+    """Take the epoch whose validation loss is lowest, or whose validation accuracy is highest."""
 
     patience: int = field(default=5, metavar="N")
-    """Stop when the validation loss has not improved for N epochs, and take the best; 0 never stops."""
+    """Stop when what is watched has not improved for N epochs; 0 never stops."""
 
     validation_percent: int = field(default=10, metavar="PERCENT")
     """How much of train validates, where the dataset has no validation split."""

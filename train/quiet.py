@@ -4,9 +4,15 @@ import logging
 import os
 import sys
 
+from imageshards.pipeline.source import UserError
+
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and TFDS. Their C++ parts write to the file descriptor, past any Python setting."""
+    """Imports TensorFlow and TFDS. Their C++ parts write to the file descriptor, past any Python setting.
+
+    Raises:
+      UserError: TensorFlow is not installed.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -18,6 +24,8 @@ def import_tensorflow() -> None:
 
         assert tensorflow.__version__
         assert tensorflow_datasets.__version__
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed; training needs: pip install 'imageshards[train]'") from error
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
