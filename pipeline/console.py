@@ -102,6 +102,7 @@ def summarize(metadata: Mapping[str, Any], dataset: Dataset) -> None:
         if missing:
             say(f"{split} has no image of {', '.join(missing[:5])}" + (" …" if len(missing) > 5 else ""))
     say(f"{dataset.final}" + ("; what was rejected and why: rejected.csv" if found > written else ""))
+    say(f"  {dataset.final / 'report.html'}")
     where = str(dataset.folder.parent)
     say(f'  tfds.load("{dataset.name}", data_dir="{where}", as_supervised=True)')
 

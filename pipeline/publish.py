@@ -20,6 +20,7 @@ from typing import Any
 
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Tallied
+from imageshards.pipeline.report import write_report
 from imageshards.pipeline.request import libraries
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
@@ -75,19 +76,20 @@ def publish(
     _write(made / "label.labels.txt", "".join(f"{label}\n" for label in labels))
     _write(made / "features.json", json.dumps(features_json(how, len(labels)), indent=4, sort_keys=True))
     info = json.dumps(dataset_info_json(dataset, written), indent=2, sort_keys=True)
+    counts = tallied.counts()
+    facts = {
+        **about,
+        **counts,
+        "found": counts["images"] + sum(not reject.is_row for reject in tallied.rejected),
+        "rejected": _by_reason(reject for reject in tallied.rejected if not reject.is_row),
+        "rejected_rows": _by_reason(reject for reject in tallied.rejected if reject.is_row),
+    }
+    write_report(made / "report.html", dataset.name, dataset.version, labels, written, tallied.rejected, facts)
     checksums = {facts.name: facts.sha256 for facts in written}
     others = [path for path in made.iterdir() if path.name not in checksums]
     checksums |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in others}
     checksums["dataset_info.json"] = hashlib.sha256(info.encode()).hexdigest()
-    metadata = {
-        **about,
-        **tallied.counts(),
-        "found": tallied.counts()["images"] + sum(not reject.is_row for reject in tallied.rejected),
-        "rejected": _by_reason(reject for reject in tallied.rejected if not reject.is_row),
-        "rejected_rows": _by_reason(reject for reject in tallied.rejected if reject.is_row),
-        "libraries": libraries(),
-        "sha256": checksums,
-    }
+    metadata = {**facts, "libraries": libraries(), "sha256": checksums}
     _write(made / "metadata.json", json.dumps(metadata, indent=2, sort_keys=True, ensure_ascii=False))
     _write(made / "dataset_info.json", info)
     _move_into_place(dataset)

@@ -17,6 +17,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from imageshards.datasets.builder import ImageShardsBuilder
+from imageshards.datasets.data_source import TFRecordDataSource
 
 from .conftest import draw_tree
 
@@ -83,6 +84,14 @@ def test_random_access_over_shards_is_the_order_of_tf_data(pexels: Path, split: 
     assert [example["key"] for example in source.__getitems__([len(keys) - 1, 0])] == [keys[-1], keys[0]]
     with pytest.raises(IndexError):
         source[len(keys)]
+
+
+def test_a_folder_without_a_builder_is_indexed_too(pexels: Path) -> None:
+    info = tfds.builder_from_directory(str(pexels / "data/shards/1.0.0")).info
+    source = TFRecordDataSource(info, "train")
+    assert [example["key"] for example in source] == [
+        e["key"] for e in Shards(data_dir=pexels / "data").as_data_source("train")
+    ]
 
 
 def _first_key(source: Sequence[dict[str, Any]]) -> Any:

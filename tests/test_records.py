@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -337,6 +338,24 @@ def test_a_file_that_changes_under_the_job_is_rejected(
         ("cat/cat-1.png", "changed"),
         ("dog/dog-1.png", "changed"),
     ]
+
+
+def test_the_report_shows_names_as_text_and_needs_no_network(tmp_path: Path, records: Command) -> None:
+    names = [f"<script>alert(1)</script>/{n}.png".replace("/s", "\u2215s") for n in range(5)]
+    root = draw_tree(tmp_path / "pets", [*names, *(f"cat & dog/{n}.png" for n in range(5))])
+    shutil.copy(root / "cat & dog/1.png", root / names[0].split("/")[0] / "copy.png")
+    (root / "cat & dog/<img src=x>.png").write_text("words")
+    code, said, _ = records(root)
+    assert code == 0
+    page = (tmp_path / "data/pets/1.0.0/report.html").read_text()
+    assert "report.html" in said
+    assert "&lt;script&gt;alert(1)&lt;" in page
+    assert "cat &amp; dog/&lt;img src=x&gt;.png" in page
+    assert "copy.png" in page
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert page.count('<img src="data:image/jpeg;base64,') == 11
+    assert not re.search(r"(src|href)=\"?(http|//)", page)
 
 
 @pytest.mark.shared
