@@ -3,14 +3,14 @@
 import importlib.util
 import json
 import multiprocessing
+import operator
 import os
 import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -94,17 +94,14 @@ def test_a_folder_without_a_builder_is_indexed_too(pexels: Path) -> None:
     ]
 
 
-def _first_key(source: Sequence[dict[str, Any]]) -> Any:
-    return source[0]["key"]
-
-
 def test_sources_travel_to_other_processes(pexels: Path) -> None:
     from imageshards.datasets.pexels import Builder
 
     source = Builder(data_dir=pexels / "data").as_data_source("train")
     first = source[0]["key"]  # opened here, and still picklable
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        assert pool.map(_first_key, [source, pickle.loads(pickle.dumps(source))]) == [first, first]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as processes:
+        elsewhere = processes.map(operator.itemgetter(0), [source, pickle.loads(pickle.dumps(source))], timeout=120)
+        assert [example["key"] for example in elsewhere] == [first, first]
 
 
 def test_a_dataset_of_ones_own_takes_three_lines(pexels: Path, tmp_path: Path) -> None:
