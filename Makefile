@@ -63,7 +63,7 @@ help: ## this list
 .venv/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 	  f"Python {v[0]}.{v[1]} is too old or too new: give one from 3.11 to 3.13, as in make PYTHON=python3.12")'
-	@echo "Setting up .venv, once: about 2.5 GB, most of it TensorFlow"
+	@echo "Setting up .venv, once: about 3 GB, most of it TensorFlow"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m compileall -q -j 0 .venv/lib || true
