@@ -57,7 +57,11 @@ def test_a_group_is_in_one_split(groups: list[int], shares: tuple[float, ...]) -
     drawn = plan.draw(rows_of(groups), shares)
     for group in np.unique(drawn["group"]):
         assert len(set(drawn["split"][drawn["group"] == group])) == 1
-    assert (drawn["split"] >= 0).all()
+    counts, quotas = np.bincount(drawn["split"], minlength=3), plan.quotas(len(groups), shares)
+    largest = np.unique(groups, return_counts=True)[1].max()
+    for split in (1, 2):  # a whole group may be more than a tiny quota, and nothing else is
+        assert counts[split] <= max(quotas[split], largest)
+        assert shares[split] or not counts[split]
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=80), st.randoms(use_true_random=False))
