@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import errno
+import functools
 import hashlib
 import os
 import threading
@@ -40,6 +41,11 @@ class Staging:
     how: Normalization
     labels: tuple[str, ...]
     workers: int
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each label."""
+        return {label: number for number, label in enumerate(self.labels)}
 
     @property
     def sources(self) -> Path:
@@ -76,13 +82,10 @@ def stage_chunk(
     chunk: Chunk, sources: list[dict[str, Any]], staging: Staging, threads: concurrent.futures.Executor
 ) -> None:
     """Writes the staged file and the facts of `sources`, rows of the SOURCES schema."""
-    numbers = {label: number for number, label in enumerate(staging.labels)}
     facts: list[dict[str, Any]] = []
     offset = 0
     with staging.staged(chunk).open("wb") as file:
-        for fact, frame in _in_order(
-            threads, lambda source: _stage(source, staging, numbers), sources, staging.workers
-        ):
+        for fact, frame in _in_order(threads, lambda source: _stage(source, staging), sources, staging.workers):
             if frame is not None:
                 file.write(frame)
                 fact |= {"offset": offset, "length": len(frame)}
@@ -125,10 +128,10 @@ def _count(staged: list[Staged]) -> list[Staged]:
     return staged
 
 
-def _stage(source: dict[str, Any], staging: Staging, numbers: dict[str, int]) -> Staged:
+def _stage(source: dict[str, Any], staging: Staging) -> Staged:
     """Returns what is known of one image, and its frame; or why it has none."""
     if source["kept_shard"] is not None:
-        frame = _kept_frame(source, staging, numbers)
+        frame = _kept_frame(source, staging)
         if frame is not None:
             return {name: source[name] for name in KNOWN}, frame
     try:
@@ -138,7 +141,7 @@ def _stage(source: dict[str, Any], staging: Staging, numbers: dict[str, int]) ->
         return {"reason": error.reason, "detail": error.detail}, None
     sha256 = hashlib.sha256(data).hexdigest()
     record = tfrecord.Record(
-        image.data, numbers[source["label"]], source["key"], sha256, width=image.width, height=image.height
+        image.data, staging.numbers[source["label"]], source["key"], sha256, width=image.width, height=image.height
     )
     fact = {
         "sha256": sha256,
@@ -150,7 +153,7 @@ def _stage(source: dict[str, Any], staging: Staging, numbers: dict[str, int]) ->
     return fact, tfrecord.encode(record)
 
 
-def _kept_frame(source: dict[str, Any], staging: Staging, numbers: dict[str, int]) -> bytes | None:
+def _kept_frame(source: dict[str, Any], staging: Staging) -> bytes | None:
     """Returns the frame from the previous version, under the label's number of today; None where it is damaged."""
     assert staging.kept is not None
     try:
@@ -161,7 +164,7 @@ def _kept_frame(source: dict[str, Any], staging: Staging, numbers: dict[str, int
         return None
     if (record.key, record.sha256) != (source["key"], source["sha256"]):
         return None
-    number = numbers[source["label"]]
+    number = staging.numbers[source["label"]]
     return frame if record.label == number else tfrecord.encode(dataclasses.replace(record, label=number))
 
 

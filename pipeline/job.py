@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -41,7 +42,7 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
             labels=tuple(reading.labels),
             workers=options.worker_count(),
         )
-        previous = _previous(dataset, options)
+        previous = _previous(staging.kept, options)
         chunks = _write_sources(reading, staging, previous)
         rules = _rules(reading)
         with pipeline:
@@ -59,7 +60,11 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
         written = list(shards.load(dataset.work))
         tallied = write_index(dataset.made / "index.parquet", staging, chunks, written)
         tallied.rejected += reading.rejected
-        _check(reading, tallied)
+        try:
+            _check(reading, tallied)
+        except UserError:
+            shutil.rmtree(dataset.work)
+            raise
         about = {
             "fingerprint": request,
             "ignored": reading.listing.ignored(),
@@ -92,16 +97,11 @@ def _work_folder(dataset: Dataset) -> Iterator[None]:
             shutil.rmtree(dataset.work / name, ignore_errors=True)
             (dataset.work / name).mkdir()
         (dataset.work / "staged").mkdir(exist_ok=True)
-        try:
-            yield
-        except UserError:
-            shutil.rmtree(dataset.work)
-            raise
+        yield
 
 
-def _previous(dataset: Dataset, options: Options) -> pa.Table | None:
+def _previous(version: Path | None, options: Options) -> pa.Table | None:
     """Returns the index of the previous version: without shards where the records would differ now."""
-    version = previous_version(dataset)
     if version is None:
         return None
     try:

@@ -77,19 +77,19 @@ def publish(
     _write(made / "features.json", json.dumps(features_json(how, len(labels)), indent=4, sort_keys=True))
     info = json.dumps(dataset_info_json(dataset, written), indent=2, sort_keys=True)
     counts = tallied.counts()
-    facts = {
+    described = {
         **about,
         **counts,
         "found": counts["images"] + sum(not reject.is_row for reject in tallied.rejected),
         "rejected": _by_reason(reject for reject in tallied.rejected if not reject.is_row),
         "rejected_rows": _by_reason(reject for reject in tallied.rejected if reject.is_row),
     }
-    write_report(made / "report.html", dataset.name, dataset.version, labels, written, tallied.rejected, facts)
+    write_report(made / "report.html", dataset.name, dataset.version, labels, written, tallied.rejected, described)
     checksums = {facts.name: facts.sha256 for facts in written}
     others = [path for path in made.iterdir() if path.name not in checksums]
     checksums |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in others}
     checksums["dataset_info.json"] = hashlib.sha256(info.encode()).hexdigest()
-    metadata = {**facts, "libraries": libraries(), "sha256": checksums}
+    metadata = {**described, "libraries": libraries(), "sha256": checksums}
     _write(made / "metadata.json", json.dumps(metadata, indent=2, sort_keys=True, ensure_ascii=False))
     _write(made / "dataset_info.json", info)
     _move_into_place(dataset)

@@ -31,7 +31,6 @@ class Stage(beam.DoFn):  # type: ignore[misc]
         self._rules = rules
 
     def setup(self) -> None:
-        self._labels = {label: number for number, label in enumerate(self._staging.labels)}
         self._sources = read_sources(self._staging.sources)
         self._threads = concurrent.futures.ThreadPoolExecutor(self._staging.workers)
 
@@ -43,7 +42,7 @@ class Stage(beam.DoFn):  # type: ignore[misc]
         else:
             stage_chunk(chunk, sources.to_pylist(), self._staging, self._threads)
             facts = read_facts(self._staging.facts(chunk))
-        yield plan.rows_of(chunk, sources, facts, self._labels, self._rules)
+        yield plan.rows_of(chunk, sources, facts, self._staging.numbers, self._rules)
 
     def teardown(self) -> None:
         self._threads.shutdown()
