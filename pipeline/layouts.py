@@ -88,7 +88,8 @@ def read_dataset(listing: Listing, options: Options) -> Reading:
         sources, unknown = _only_known(sources, labels, options)
         rejected += unknown
     rejected = sorted(listing.rejected + rejected, key=lambda reject: (reject.file, reject.reason, reject.detail))
-    reading = Reading(options, listing, layout, why, sources, rejected, labels, _notes(sources, labels))
+    notes = [item for item in found if isinstance(item, str)] + _notes(sources, labels)
+    reading = Reading(options, listing, layout, why, sources, rejected, labels, notes)
     _check(reading)
     return reading
 

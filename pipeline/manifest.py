@@ -50,6 +50,7 @@ _GROUP_NAMES = ["group", "group_id"]
 _UNASSIGNED = ("", "unassigned")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _HUGGING_FACE = ("metadata.csv", "metadata.jsonl")
+_BUCKET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/")
 _PEEK = 100  # rows that decide what a table's columns are
 
 Row = tuple[int, Sequence[str]]  # the line number and the cells
@@ -95,8 +96,8 @@ def find_manifests(listing: Listing, options: Options) -> list[Manifest]:
     return found
 
 
-def read_manifests(listing: Listing, options: Options) -> Iterator[Source | Rejected]:
-    """Yields each image in SRC, with the label of its row or why it has none, and each row that names no image."""
+def read_manifests(listing: Listing, options: Options) -> Iterator[Source | Rejected | str]:
+    """Yields each image in SRC, with the label of its row or why it has none; rows that name no image; and notes."""
     manifests = find_manifests(listing, options)
     if not manifests:
         raise UserError(f"{options.src}: no manifest in this folder names its images; give one with --manifest")
@@ -104,6 +105,8 @@ def read_manifests(listing: Listing, options: Options) -> Iterator[Source | Reje
     rows: dict[str, _Labelled] = {}
     for manifest in manifests:
         yield from _read_rows(manifest, images, rows, options)
+    if images.by_end:
+        yield f"{images.by_end} rows name their file by another folder or none; it was found by the end of its path"
     names = ", ".join(manifest.name for manifest in manifests)
     for file in itertools.chain(listing.images, listing.others):
         row = rows.get(file.key)
@@ -128,7 +131,9 @@ def _read_rows(
     manifest: Manifest, images: "_Images", rows: dict[str, _Labelled], options: Options
 ) -> Iterator[Rejected]:
     """Fills `rows`, by key; yields the rows that name no file, or name one again."""
+    counted = images.by_end
     columns, table = _open(manifest, images, options)
+    images.by_end = counted  # the first rows, which decided what the columns are, come again
     for line, cells in table:
         where = f"{manifest.name}:{line}"
         value = _cell(cells, columns.file)
@@ -176,6 +181,7 @@ class _Images:
         self.other_keys = {file.key for file in listing.others}
         self._keys = {file.key for file in listing.images} | self.other_keys
         self._images = listing.images
+        self.by_end = 0  # how many values were found by the end of a path alone
 
     def find(self, value: str, base: str) -> tuple[str | None, Reason, str]:
         """Returns the key that `value` names; or None, and the reason and its words."""
@@ -192,7 +198,9 @@ class _Images:
             for candidate in relative:
                 if candidate in self._keys:
                     return candidate, Reason.ROW_NO_FILE, ""
-        return self._by_end([part for part in path.split("/") if part not in ("", ".")])
+        found = self._by_end([part for part in _BUCKET.sub("", path).split("/") if part not in ("", ".")])
+        self.by_end += found[0] is not None
+        return found
 
     def _by_end(self, parts: list[str]) -> tuple[str | None, Reason, str]:
         """Finds the file whose path shares the most trailing names with `parts`, the extension optional."""
@@ -205,7 +213,7 @@ class _Images:
             folders = key.split("/")[:-1]
             pairs = zip(reversed(folders), reversed(parts[:-1]), strict=False)
             shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
-            if shared < min(len(folders), len(parts) - 1) and not _is_foreign("/".join(parts)) and len(parts) > 1:
+            if shared < min(len(folders), len(parts) - 1):
                 continue  # cats/1.jpg is not dogs/1.jpg
             if shared > longest:
                 fits, longest = [], shared

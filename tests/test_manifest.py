@@ -69,6 +69,15 @@ def test_vertex_tables_name_the_split_first(tmp_path: Path) -> None:
     assert [source.split for source in reading.sources] == ["train", "validation", None]
 
 
+def test_files_found_by_the_end_of_a_path_are_reported_and_never_guessed_at(tmp_path: Path) -> None:
+    tree(tmp_path, "cats/1.jpg", "pics/2.jpg", "pics/3.jpg")
+    (tmp_path / "t.csv").write_text("file,label\ngs://b/dogs/1.jpg,dog\ngs://b/pics/2.jpg,dog\n/x/pics/3.jpg,cat\n")
+    reading = understood(tmp_path, layout="manifest")
+    assert labels_by_key(reading) == {"pics/2.jpg": "dog", "pics/3.jpg": "cat"}
+    assert rejects(reading) == {"cats/1.jpg": "no-row", "t.csv:2": "row-no-file"}
+    assert any(note.startswith("2 rows name their file by another folder") for note in reading.notes)
+
+
 def test_hugging_face_metadata_in_split_folders(tmp_path: Path) -> None:
     tree(tmp_path, "train/a.png", "train/b.png", "test/c.png")
     (tmp_path / "train/metadata.csv").write_text("file_name,label\na.png,cat\nb.png,dog\n")
