@@ -27,6 +27,9 @@ endif
 	  $(call flag,color,COLOR) $(call flag,encoding,ENCODING) $(call flag,version,VERSION) \
 	  $(call flag,workers,WORKERS) $(ARGS)
 
+verify: .venv/.editable ## DATASET=… [OUT=data]: what was published, read again and held against its checksums
+	@$(BIN)/imageshards-verify "$${OUT:-data}/$${DATASET:?say which, as in make verify DATASET=pexels}"
+
 ##@ Classifiers
 
 train: .venv/.editable ## DATASET=… [MODEL=mobilenet|mnist|cnn EPOCHS= DATA= RUNS= ARGS=]
@@ -83,4 +86,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records train predict test check format clean help FORCE
+.PHONY: records verify train predict test check format clean help FORCE

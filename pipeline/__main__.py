@@ -59,6 +59,10 @@ def _run(arguments: Sequence[str]) -> int:
         metadata = published(dataset)
         if metadata and metadata.get("fingerprint") == request and not options.redraw_splits:
             console.say(f"{dataset.final} is up to date; nothing was touched")
+            if dataset.work.exists():
+                from imageshards.pipeline.job import clear
+
+                clear(dataset)
         else:
             _build(reading, dataset, request, flags)
     return 0

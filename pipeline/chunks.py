@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from imageshards.pipeline import tfrecord
-from imageshards.pipeline.facts import KNOWN, Chunk, write_facts
+from imageshards.pipeline.facts import KNOWN, Chunk, read_facts, write_facts
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.source import Reason
 
@@ -76,6 +78,22 @@ class Tally:
 
 
 tally = Tally()
+
+
+def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.RecordBatch | None:
+    """Returns the facts of a chunk that a killed job left, or None where it left none, or the disk lost some of it."""
+    try:
+        facts = read_facts(staging.facts(chunk))
+        with staging.staged(chunk).open("rb", buffering=0) as staged:
+            for key, fact in zip(sources["key"].to_pylist(), facts.to_pylist(), strict=True):
+                if fact["reason"] is None:
+                    record = tfrecord.decode(os.pread(staged.fileno(), fact["length"], fact["offset"]))
+                    if (record.key, record.sha256) != (key, fact["sha256"]):
+                        return None
+    except (OSError, ValueError, pa.ArrowException, tfrecord.DamagedRecordError):
+        return None
+    tally.add(len(facts), len(facts) - facts["reason"].null_count)
+    return facts
 
 
 def stage_chunk(

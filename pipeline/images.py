@@ -28,6 +28,10 @@ Encoding = Literal["jpeg", "png"]
 # Pillow knows some forty formats, several of which parse in Python or call external programs. Only these are opened.
 DECODERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
+# A progressive JPEG comes in some ten scans, each a pass over all of its pixels; a hostile one in thousands, which take
+# hours. This many at the largest size that is allowed, and as many more as a picture is smaller.
+_SCANS = 20
+
 # The stored pixels of the same file change when this number does: it takes part in every fingerprint.
 NORMALIZATION_VERSION = 1
 
@@ -84,7 +88,7 @@ def normalize(data: bytes, how: Normalization) -> Normalized:
     """Returns the upright, centre-cropped, resized and encoded picture of the image file `data`.
 
     Raises:
-      UnreadableError: empty, unsupported-format, too-large, truncated, corrupt, unsupported-color.
+      UnreadableError: empty, unsupported-format, too-large, too-slow, truncated, corrupt, unsupported-color.
     """
     if not data:
         raise UnreadableError("empty", "the file has no bytes")
@@ -139,7 +143,7 @@ def _decoder_errors() -> Iterator[None]:
 
 
 def _open(data: bytes, how: Normalization) -> Image.Image:
-    """Reads the header alone, and refuses what is not on the allow-list or would decode to too many pixels."""
+    """Reads the header alone, and refuses what is not on the allow-list or would take too much memory or time."""
     try:
         image = Image.open(io.BytesIO(data), formats=DECODERS)
     except Image.DecompressionBombError as error:
@@ -151,6 +155,9 @@ def _open(data: bytes, how: Normalization) -> Image.Image:
     if width * height > how.max_pixels:
         words = f"{width} × {height} pixels are more than {how.max_pixels:,}; --max-pixels sets the limit"
         raise UnreadableError("too-large", words)
+    scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    if scans * width * height > _SCANS * how.max_pixels:
+        raise UnreadableError("too-slow", f"{scans} scans of {width} × {height} pixels; save it again as a baseline JPEG")
     return image
 
 

@@ -27,7 +27,7 @@ from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
 
 
 def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipeline) -> dict[str, Any]:
-    """Publishes the dataset and returns the content of its metadata.json. `pipeline` is empty, and says where it runs.
+    """Publishes the dataset and returns what its metadata.json says of it. `pipeline` is empty, and says where it runs.
 
     Raises:
       UserError: not one image could be read, or another job builds this version.
@@ -75,9 +75,27 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
         return publish(dataset, reading.labels, staging.how, [facts for facts, _ in written], tallied, about)
 
 
+def clear(dataset: Dataset) -> None:
+    """Removes what a job left that was killed after it had published."""
+    with _lock(dataset):
+        shutil.rmtree(dataset.work)
+
+
 @contextlib.contextmanager
 def _work_folder(dataset: Dataset) -> Iterator[None]:
     """Holds `incomplete.<version>` for this job alone. What an earlier job staged there stays; it is used again."""
+    with _lock(dataset):
+        recover(dataset)
+        for name in ("shards", "dataset"):
+            shutil.rmtree(dataset.work / name, ignore_errors=True)
+            (dataset.work / name).mkdir()
+        (dataset.work / "staged").mkdir(exist_ok=True)
+        yield
+
+
+@contextlib.contextmanager
+def _lock(dataset: Dataset) -> Iterator[None]:
+    """Holds the lock of the work folder. The system lets go of it when a job dies, however it dies."""
     try:
         dataset.work.mkdir(parents=True, exist_ok=True)
         lock = (dataset.work / "lock").open("a+")
@@ -92,11 +110,6 @@ def _work_folder(dataset: Dataset) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
-        recover(dataset)
-        for name in ("shards", "dataset"):
-            shutil.rmtree(dataset.work / name, ignore_errors=True)
-            (dataset.work / name).mkdir()
-        (dataset.work / "staged").mkdir(exist_ok=True)
         yield
 
 

@@ -22,6 +22,7 @@ from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Tallied
 from imageshards.pipeline.report import write_report
 from imageshards.pipeline.request import libraries
+from imageshards.pipeline.seal import METADATA, file_digest, seal
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
 
@@ -69,7 +70,7 @@ def publish(
 ) -> dict[str, Any]:
     """Writes the files beside the shards and index.parquet, and moves the dataset to its place.
 
-    `about` goes into metadata.json, whose content is returned.
+    `about` goes into metadata.json; what that says of the dataset is returned.
     """
     made = dataset.made
     _write_rejected(made / "rejected.csv", tallied.rejected)
@@ -85,22 +86,20 @@ def publish(
         "rejected_rows": _by_reason(reject for reject in tallied.rejected if reject.is_row),
     }
     write_report(made / "report.html", dataset.name, dataset.version, labels, written, tallied.rejected, described)
-    checksums = {facts.name: facts.sha256 for facts in written}
-    others = [path for path in made.iterdir() if path.name not in checksums]
-    checksums |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in others}
-    checksums["dataset_info.json"] = hashlib.sha256(info.encode()).hexdigest()
-    metadata = {**described, "libraries": libraries(), "sha256": checksums}
-    _write(made / "metadata.json", json.dumps(metadata, indent=2, sort_keys=True, ensure_ascii=False))
+    digests = {facts.name: facts.sha256 for facts in written}
+    digests |= {path.name: file_digest(path) for path in made.iterdir() if path.name not in digests}
+    digests["dataset_info.json"] = hashlib.sha256(info.encode()).hexdigest()
+    _write(made / METADATA, seal({**described, "libraries": libraries()}, digests))
     _write(made / "dataset_info.json", info)
     _move_into_place(dataset)
-    return metadata
+    return described
 
 
 def previous_version(dataset: Dataset) -> Path | None:
     """Returns the published version that this one replaces, else the dataset's newest; None where there is none."""
-    if (dataset.final / "metadata.json").exists():
+    if (dataset.final / METADATA).exists():
         return dataset.final
-    versions = [path.parent for path in dataset.folder.glob("*.*.*/metadata.json") if _numbers(path.parent.name)]
+    versions = [path.parent for path in dataset.folder.glob(f"*.*.*/{METADATA}") if _numbers(path.parent.name)]
     return max(versions, key=lambda path: _numbers(path.name), default=None)
 
 
@@ -113,7 +112,7 @@ def published(dataset: Dataset) -> dict[str, Any] | None:
     """Returns metadata.json of the version as it is published; None where it is not, or cannot be read."""
     try:
         if (dataset.final / "dataset_info.json").exists():
-            metadata: dict[str, Any] = json.loads((dataset.final / "metadata.json").read_text("utf-8"))
+            metadata: dict[str, Any] = json.loads((dataset.final / METADATA).read_text("utf-8"))
             return metadata
     except (OSError, ValueError):
         pass

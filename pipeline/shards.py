@@ -26,6 +26,7 @@ from imageshards.pipeline.source import SPLITS, JobError
 # Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
 PLACES = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
 Places = npt.NDArray[np.void]
+Check = Callable[[tfrecord.Record, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -91,17 +92,26 @@ def read_frames(path: Path) -> Iterator[bytes]:
             yield header + rest
 
 
-def check_shard(path: Path, split: str, images: int, labels: int, how: Normalization) -> ShardFacts:
-    """Reads a shard again, record by record.
+def accept(record: tfrecord.Record, offset: int, length: int) -> None:
+    """Accepts any record that is one."""
+
+
+def check_shard(
+    path: Path, split: str, images: int, labels: int, how: Normalization, check: Check = accept
+) -> ShardFacts:
+    """Reads a shard again, record by record, and lets `check` see each with the offset and length of its frame.
 
     Raises:
-      DamagedShardError: a frame is damaged, a label or an image is not of this dataset, or records are missing.
+      DamagedShardError: a frame is damaged, a label or an image is not of this dataset, records are missing, or
+        `check` raised DamagedRecordError.
     """
     digest = hashlib.sha256()
-    count = message_bytes = 0
+    count = offset = message_bytes = 0
     try:
         for frame in read_frames(path):
             record = tfrecord.decode(frame)
+            check(record, offset, len(frame))
+            offset += len(frame)
             if not 0 <= record.label < labels:
                 raise tfrecord.DamagedRecordError(f"{record.key}: label {record.label} of {labels}")
             with Image.open(io.BytesIO(record.image), formats=[how.encoding]) as image:

@@ -41,6 +41,7 @@ class Reason(enum.StrEnum):
     CORRUPT = "corrupt"
     EMPTY = "empty"
     TOO_LARGE = "too-large"
+    TOO_SLOW = "too-slow"
     TRUNCATED = "truncated"
     UNREADABLE = "unreadable"
     UNSUPPORTED_COLOR = "unsupported-color"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imageshards.pipeline import plan, shards
-from imageshards.pipeline.chunks import Staging, stage_chunk, tally
+from imageshards.pipeline.chunks import Staging, resume_chunk, stage_chunk
 from imageshards.pipeline.facts import Chunk, read_facts, read_sources
 from imageshards.pipeline.plan import ROWS, Rows, Rules, Totals
 from imageshards.pipeline.publish import Dataset
@@ -36,10 +36,8 @@ class Stage(beam.DoFn):  # type: ignore[misc]
 
     def process(self, chunk: Chunk) -> Iterator[Rows]:
         sources = self._sources.get_batch(chunk.number)
-        if self._staging.facts(chunk).exists():
-            facts = read_facts(self._staging.facts(chunk))
-            tally.add(len(facts), len(facts) - facts["reason"].null_count)
-        else:
+        facts = resume_chunk(chunk, sources, self._staging)
+        if facts is None:
             stage_chunk(chunk, sources.to_pylist(), self._staging, self._threads)
             facts = read_facts(self._staging.facts(chunk))
         yield plan.rows_of(chunk, sources, facts, self._staging.numbers, self._rules)

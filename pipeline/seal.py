@@ -1,0 +1,48 @@
+"""The seal of a published version: metadata.json holds the sha256 of every file, and of itself.
+
+Its own digest is taken with zeros in the digest's place, so that no bit of any file can change unseen.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+METADATA = "metadata.json"
+_BLANK = "0" * 64
+
+
+def seal(described: Mapping[str, Any], digests: Mapping[str, str]) -> str:
+    """Returns the text of metadata.json: what is `described`, and the `digests` of the other files by name."""
+    metadata = {**described, "sha256": {**digests, METADATA: _BLANK}}
+    text = json.dumps(metadata, indent=2, sort_keys=True, ensure_ascii=False)
+    return text.replace(_entry(_BLANK), _entry(_digest(text)))
+
+
+def read_seal(version: Path) -> dict[str, str]:
+    """Returns the digests that a version was published with, by file name.
+
+    Raises:
+      OSError, ValueError: metadata.json cannot be read, or is not as it was written.
+    """
+    text = (version / METADATA).read_text("utf-8")
+    digests: dict[str, str] = json.loads(text)["sha256"]
+    own = digests[METADATA]
+    if text.count(_entry(own)) != 1 or _digest(text.replace(_entry(own), _entry(_BLANK))) != own:
+        raise ValueError("it was changed after it was written")
+    return digests
+
+
+def file_digest(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _entry(digest: str) -> str:
+    return f'"{METADATA}": "{digest}"'

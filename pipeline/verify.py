@@ -1,0 +1,206 @@
+"""The command `imageshards-verify`: reads published versions again, whole, and says what is not as it was published.
+
+Every file is held against its sealed checksum, every record against its CRC and its row of index.parquet, and the
+counts in metadata.json and dataset_info.json against the records.
+"""
+
+import concurrent.futures
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from simple_parsing import field
+from tqdm import tqdm
+
+from imageshards.pipeline import seal, tfrecord
+from imageshards.pipeline.command import FAILED, complain, new_parser, run_command
+from imageshards.pipeline.images import Normalization
+from imageshards.pipeline.index import Tallied, read_index
+from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
+from imageshards.pipeline.source import SPLITS, UserError, printable
+
+NAME = "imageshards-verify"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Reads a published dataset again, whole: checksums, counts, labels, image sizes, the index against the records."""
+
+    dataset: str = field(positional=True, metavar="DIR")
+    """OUT/<dataset>/<version>; or OUT/<dataset>, which stands for all its versions."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and exits: 0 all is as published, 1 it is not, 2 a mistake."""
+    run_command(NAME, _run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
+    damaged = False
+    for version in _versions(Path(options.dataset)):
+        findings = []
+        for finding in verify(version):
+            findings.append(finding)
+            complain(NAME, f"{version}: {finding}")
+        if not findings:
+            print(f"{version}: {_describe(version)}", flush=True)
+        damaged |= bool(findings)
+    if damaged:
+        complain(NAME, "not as published: copy it again from where it is whole, or delete it and run make records")
+    return FAILED if damaged else 0
+
+
+def verify(version: Path) -> Iterator[str]:
+    """Yields, in words, all that is wrong with a published version; nothing where it is whole."""
+    try:
+        sealed = seal.read_seal(version)
+    except _BROKEN as error:
+        yield f"{seal.METADATA}: {printable(str(error) or type(error).__name__)}"
+        return
+    shards = {name for name in sealed if ".tfrecord-" in name}
+    others = sealed.keys() - shards
+    for path in sorted(version.iterdir()):
+        if path.name not in sealed and not path.name.startswith("."):
+            yield f"{printable(path.name)}: it is no part of the dataset"
+    broken = list(_check_files(version, sealed, others))
+    yield from broken or _check_content(version, sealed)
+    if broken:  # what they say of the shards is worth nothing
+        yield from _check_files(version, sealed, shards)
+
+
+_INFO = "dataset_info.json"
+_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
+
+
+def _check_files(version: Path, sealed: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
+    for name in sorted(set(names) - {seal.METADATA}):
+        try:
+            if seal.file_digest(version / name) != sealed[name]:
+                yield f"{name}: its bytes are not those that were published"
+        except OSError as error:
+            yield f"{name}: {error.strerror}"
+
+
+def _check_content(version: Path, sealed: Mapping[str, str]) -> Iterator[str]:
+    """Holds records, index and counts against each other. The files around the shards are those that were sealed."""
+    written: dict[str, ShardFacts] = {}
+    try:
+        metadata, info = (json.loads((version / name).read_text("utf-8")) for name in (seal.METADATA, _INFO))
+        labels = (version / "label.labels.txt").read_text("utf-8").split("\n")[:-1]
+        index = read_index(version)
+        yield from _check_shards(version, metadata, labels, index, written)
+        for name, facts in sorted(written.items()):
+            if facts.sha256 != sealed.get(name):
+                yield f"{name}: its bytes are not those that were published"
+        yield from _check_counts(metadata, info, labels, index)
+        yield from _check_rejected(version, metadata)
+    except _BROKEN as error:
+        yield f"it cannot be read as a dataset: {type(error).__name__}: {printable(str(error))}"
+
+
+def _versions(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give a published version, such as data/pexels/1.0.0")
+    versions = [folder] if (folder / _INFO).exists() else sorted(path.parent for path in folder.glob(f"[0-9]*/{_INFO}"))
+    if not versions:
+        raise UserError(f"{folder}: no published version, for there is no {_INFO}; give one such as data/pexels/1.0.0")
+    return versions
+
+
+def _describe(version: Path) -> str:
+    metadata = json.loads((version / seal.METADATA).read_text("utf-8"))
+    several = metadata["duplicates"]["in_several_splits"]
+    return (
+        f"{metadata['images']:,} images and {len(metadata['sha256'])} files are as they were published; "
+        + (f"{several} pictures are in several splits, as the source gave them" if several else "no picture is in two splits")
+    )
+
+
+def _check_shards(
+    version: Path, metadata: dict[str, Any], labels: list[str], index: pa.Table, written: dict[str, ShardFacts]
+) -> Iterator[str]:
+    """Yields what is wrong with the shards that the index names, and fills `written` with what the others hold."""
+    fields = {field.name for field in dataclasses.fields(Normalization)}
+    how = Normalization(**{name: value for name, value in metadata["normalization"].items() if name in fields})
+    index = index.select(["shard", *_Rows.COLUMNS]).sort_by([("shard", "ascending"), ("offset", "ascending")])
+    names, counts = pc.value_counts(index["shard"]).flatten()
+    starts = [0, *pc.cumulative_sum(counts).to_pylist()]
+
+    def check(number: int) -> ShardFacts:
+        rows = _Rows(index.slice(starts[number], starts[number + 1] - starts[number]), labels)
+        path = version / names[number].as_py()
+        return check_shard(path, path.name.split("-")[1].split(".")[0], len(rows), len(labels), how, rows.check)
+
+    with (
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads,
+        tqdm(total=len(index), unit=" images", leave=False, disable=None) as bar,
+    ):
+        under_way = {threads.submit(check, number): counts[number].as_py() for number in range(len(names))}
+        for done in concurrent.futures.as_completed(under_way):
+            bar.update(under_way[done])
+            try:
+                facts = done.result()
+                written[facts.name] = facts
+            except DamagedShardError as error:
+                yield printable(str(error))
+
+
+class _Rows:
+    """The rows of one shard's images in the index, in the order of their offsets, to hold records against."""
+
+    COLUMNS = ("key", "label", "sha256", "width", "height", "offset", "length")
+
+    def __init__(self, rows: pa.Table, labels: Sequence[str]) -> None:
+        self._rows = (row for batch in rows.select(self.COLUMNS).to_batches(1024) for row in batch.to_pylist())
+        self._length = len(rows)
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return self._length
+
+    def check(self, record: tfrecord.Record, offset: int, length: int) -> None:
+        """Raises DamagedRecordError unless the next row says what the record says."""
+        label = self._labels[record.label] if 0 <= record.label < len(self._labels) else None
+        said = (record.key, label, record.sha256, record.width, record.height, offset, length)
+        row = tuple(next(self._rows, {}).values())
+        if said != row:
+            differs = next((name for name, a, b in zip(self.COLUMNS, said, row, strict=False) if a != b), "presence")
+            raise tfrecord.DamagedRecordError(f"{record.key}: index.parquet says otherwise of its {differs}")
+
+
+def _check_counts(
+    metadata: dict[str, Any], info: dict[str, Any], labels: list[str], index: pa.Table
+) -> Iterator[str]:
+    tallied = Tallied(labels)
+    for batch in index.to_batches(1 << 16):
+        tallied.add(batch)
+    counts = tallied.counts()
+    for name, count in counts.items():
+        if metadata[name] != count:
+            yield f"{seal.METADATA}: {name} is {metadata[name]}, and index.parquet says {count}"
+    if metadata["found"] != counts["images"] + sum(metadata["rejected"].values()):
+        yield f"{seal.METADATA}: {metadata['found']} files were found, and are not all written or rejected"
+    for split in SPLITS:
+        shards = index.filter(pc.field("split") == split).group_by("shard").aggregate([("key", "count")])
+        lengths = [str(count) for count in shards.sort_by("shard")["key_count"].to_pylist()]
+        said = next((said["shardLengths"] for said in info["splits"] if said["name"] == split), [])
+        if lengths != said:
+            yield f"{_INFO}: the shards of {split} hold {', '.join(lengths)} images, and it says {', '.join(said)}"
+
+
+def _check_rejected(version: Path, metadata: dict[str, Any]) -> Iterator[str]:
+    with (version / "rejected.csv").open(encoding="utf-8", newline="") as file:
+        lines = sum(1 for _ in csv.reader(file, strict=True)) - 1
+    if lines != sum(metadata["rejected"].values()) + sum(metadata["rejected_rows"].values()):
+        yield f"rejected.csv: {lines} lines, and {seal.METADATA} counts otherwise"
+
+
+if __name__ == "__main__":
+    main()
