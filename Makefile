@@ -45,6 +45,9 @@ predict: .venv/.editable ## RUN=runs/… IMAGES=… [ARGS=]: what a run sees in 
 test: .venv/.editable ## all tests
 	@$(BIN)/python -m pytest
 
+fuzz: .venv/.editable ## [SECONDS=600]: mutated image files against the normalization, until one breaks it
+	@$(BIN)/python tests/fuzz.py build/fuzz -max_total_time="$${SECONDS:-600}"
+
 check: .venv/.editable ## format, lint and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
@@ -86,4 +89,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify train predict test check format clean help FORCE
+.PHONY: records verify train predict test fuzz check format clean help FORCE

@@ -15,12 +15,14 @@ A JPEG decodes at the smallest DCT scale whose shorter side is still at least 2 
 import contextlib
 import dataclasses
 import io
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 Color = Literal["rgb", "gray"]
 Encoding = Literal["jpeg", "png"]
@@ -38,6 +40,9 @@ NORMALIZATION_VERSION = 1
 # Doubtful metadata and large headers make Pillow warn; the first does not matter here, the second has a cap of its own.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+# Pillow refuses a PNG with more than 1 MB of text or profile, which editors do write; what is a bomb has far more.
+PngImagePlugin.MAX_TEXT_CHUNK = 1 << 24
+
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -47,6 +52,7 @@ _TURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TILE_WIDTH, _TILE_HEIGHT = ExifTags.Base.TileWidth, ExifTags.Base.TileLength
 _FLIPS_X = (2, 3, 7, 8)  # orientations that show the stored picture's right edge first, along the stored x axis
 _FLIPS_Y = (3, 4, 6, 7)
 _SWAPS_AXES = (5, 6, 7, 8)
@@ -113,6 +119,8 @@ def difference_hash(image: Image.Image) -> int:
 
 def _normalize(data: bytes, how: Normalization, *, truncated: bool) -> Normalized:
     with _decoder_errors(), _open(data, how) as image:
+        if image.format == "PNG":
+            _check_pixels_of_png(data)
         stored_size = image.size
         orientation = _orientation(image)
         scale = _reduce_while_decoding(image, how.size)
@@ -151,7 +159,7 @@ def _open(data: bytes, how: Normalization) -> Image.Image:
     except UnidentifiedImageError as error:
         words = f"not a {', '.join(DECODERS[:-1])} or {DECODERS[-1]} file, or its header is broken"
         raise UnreadableError("unsupported-format", words) from error
-    width, height = image.size
+    width, height = _allocated(image)
     if width * height > how.max_pixels:
         words = f"{width} × {height} pixels are more than {how.max_pixels:,}; --max-pixels sets the limit"
         raise UnreadableError("too-large", words)
@@ -159,6 +167,27 @@ def _open(data: bytes, how: Normalization) -> Image.Image:
     if scans * width * height > _SCANS * how.max_pixels:
         raise UnreadableError("too-slow", f"{scans} scans of {width} × {height} pixels; save it again as a baseline JPEG")
     return image
+
+
+def _allocated(image: Image.Image) -> tuple[int, int]:
+    """Returns the size that decoding needs memory for: a TIFF of a few pixels may lie in one tile of a billion."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tags = image.tag_v2
+        tile_width, tile_height = int(tags.get(_TILE_WIDTH, 0)), int(tags.get(_TILE_HEIGHT, 0))
+        return max(image.width, tile_width), max(image.height, tile_height)
+    return image.size
+
+
+def _check_pixels_of_png(data: bytes) -> None:
+    """Checks what libpng does and Pillow does not: the CRC of each IDAT, without which damage decodes to other pixels."""
+    start = 8
+    while len(head := data[start : start + 8]) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        end = start + 8 + length
+        crc = data[end : end + 4]
+        if kind == b"IDAT" and len(crc) == 4 and zlib.crc32(data[start + 4 : end]) != int.from_bytes(crc):
+            raise UnreadableError("corrupt", "the checksum of its pixels is wrong")
+        start = end + 4
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,7 +1,10 @@
 """Normalization against an independent reference: full decode, and Lanczos-3 in floating point with NumPy."""
 
 import io
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from PIL import Image, ImageOps
 
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 
+from . import hostile
 from .conftest import encoded, gradient
 
 Pixels = npt.NDArray[np.float64]
@@ -218,6 +222,54 @@ def test_a_truncated_jpeg_can_be_kept() -> None:
 def test_malformed_exif_is_ignored() -> None:
     data = encoded(gradient(300, 200), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
     assert normalize(data, LOSSLESS).width == 300
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [pytest.param(data, reason, id=name) for name, data, reason in hostile.all_files()]
+)
+def test_hostile_files_are_read_or_have_their_reason(data: bytes, reason: str | None) -> None:
+    try:
+        result = normalize(data, LOSSLESS)
+    except UnreadableError as error:
+        assert error.reason == reason  # noqa: PT017
+        assert error.detail  # noqa: PT017
+    else:
+        assert reason is None
+        assert Image.open(io.BytesIO(result.data)).size == (224, 224)
+
+
+def test_bombs_take_no_memory_and_no_other_program() -> None:
+    """In a process of its own, for memory is counted by process, and its highest mark never falls."""
+    script = (
+        "import resource, sys\n"
+        "from imageshards.pipeline.images import Normalization, UnreadableError, normalize\n"
+        "from tests import hostile\n"
+        "files = [*hostile.bombs(), *hostile.exotic()]\n"
+        "forbid = lambda event, _: event in ('subprocess.Popen', 'os.system', 'os.exec') and sys.exit(event)\n"
+        "sys.addaudithook(forbid)\n"
+        "normalize(hostile.encoded(hostile.gradient(2000, 1500), 'PNG'), Normalization())\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for name, data, reason in files:\n"
+        "    try:\n"
+        "        normalize(data, Normalization())\n"
+        "    except UnreadableError as error:\n"
+        "        assert error.reason == reason, name\n"
+        "print(len(files), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    files, kilobytes = map(int, done.stdout.split())
+    assert files >= 30
+    assert kilobytes < 20_000
+
+
+def test_mutated_files_are_read_or_have_a_reason(tmp_path: Path) -> None:
+    """A short run of `make fuzz`, the same every time."""
+    pytest.importorskip("atheris", reason="needs atheris, which is there for Linux on x86-64")
+    command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), str(tmp_path), "-runs=10000", "-seed=1"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Done 10000 runs" in done.stderr
 
 
 @pytest.mark.shared
