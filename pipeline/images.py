@@ -165,7 +165,9 @@ def _open(data: bytes, how: Normalization) -> Image.Image:
         raise UnreadableError("too-large", words)
     scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
     if scans * width * height > _SCANS * how.max_pixels:
-        raise UnreadableError("too-slow", f"{scans} scans of {width} × {height} pixels; save it again as a baseline JPEG")
+        raise UnreadableError(
+            "too-slow", f"{scans} scans of {width} × {height} pixels; save it again as a baseline JPEG"
+        )
     return image
 
 
@@ -179,13 +181,13 @@ def _allocated(image: Image.Image) -> tuple[int, int]:
 
 
 def _check_pixels_of_png(data: bytes) -> None:
-    """Checks what libpng does and Pillow does not: the CRC of each IDAT, without which damage decodes to other pixels."""
+    """Checks the CRC of each IDAT, as libpng does and Pillow does not: damage would decode to other pixels."""
     start = 8
     while len(head := data[start : start + 8]) == 8:
         length, kind = struct.unpack(">I4s", head)
         end = start + 8 + length
         crc = data[end : end + 4]
-        if kind == b"IDAT" and len(crc) == 4 and zlib.crc32(data[start + 4 : end]) != int.from_bytes(crc):
+        if kind == b"IDAT" and len(crc) == 4 and zlib.crc32(memoryview(data)[start + 4 : end]) != int.from_bytes(crc):
             raise UnreadableError("corrupt", "the checksum of its pixels is wrong")
         start = end + 4
 

@@ -50,7 +50,7 @@ _GROUP_NAMES = ["group", "group_id"]
 _UNASSIGNED = ("", "unassigned")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _HUGGING_FACE = ("metadata.csv", "metadata.jsonl")
-_BUCKET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/")
+_BUCKET = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/]*/")
 _PEEK = 100  # rows that decide what a table's columns are
 
 Row = tuple[int, Sequence[str]]  # the line number and the cells
@@ -393,6 +393,8 @@ def _with_errors(manifest: Manifest, rows: Iterator[Row]) -> Iterator[Row]:
     line = 0
     try:
         for line, cells in rows:
+            if max(map(len, cells), default=0) > csv.field_size_limit():
+                raise ValueError(f"field larger than field limit ({csv.field_size_limit()})")
             yield line, cells
     except LookupError as error:
         raise UserError(f"--manifest-encoding: {error}") from error

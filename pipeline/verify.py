@@ -117,9 +117,10 @@ def _versions(folder: Path) -> list[Path]:
 def _describe(version: Path) -> str:
     metadata = json.loads((version / seal.METADATA).read_text("utf-8"))
     several = metadata["duplicates"]["in_several_splits"]
-    return (
-        f"{metadata['images']:,} images and {len(metadata['sha256'])} files are as they were published; "
-        + (f"{several} pictures are in several splits, as the source gave them" if several else "no picture is in two splits")
+    return f"{metadata['images']:,} images and {len(metadata['sha256'])} files are as they were published; " + (
+        f"{several} of the pictures in several splits, as the source gave them"
+        if several
+        else "no picture in two splits"
     )
 
 
@@ -175,9 +176,7 @@ class _Rows:
             raise tfrecord.DamagedRecordError(f"{record.key}: index.parquet says otherwise of its {differs}")
 
 
-def _check_counts(
-    metadata: dict[str, Any], info: dict[str, Any], labels: list[str], index: pa.Table
-) -> Iterator[str]:
+def _check_counts(metadata: dict[str, Any], info: dict[str, Any], labels: list[str], index: pa.Table) -> Iterator[str]:
     tallied = Tallied(labels)
     for batch in index.to_batches(1 << 16):
         tallied.add(batch)
@@ -190,7 +189,7 @@ def _check_counts(
     for split in SPLITS:
         shards = index.filter(pc.field("split") == split).group_by("shard").aggregate([("key", "count")])
         lengths = [str(count) for count in shards.sort_by("shard")["key_count"].to_pylist()]
-        said = next((said["shardLengths"] for said in info["splits"] if said["name"] == split), [])
+        said: list[str] = next((of["shardLengths"] for of in info["splits"] if of["name"] == split), [])
         if lengths != said:
             yield f"{_INFO}: the shards of {split} hold {', '.join(lengths)} images, and it says {', '.join(said)}"
 

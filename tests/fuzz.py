@@ -1,4 +1,4 @@
-"""Feeds mutated image files to `normalize`: whatever the bytes, a picture or `UnreadableError`, in bounded time and memory.
+"""Feeds mutated image files to `normalize`: a picture or `UnreadableError`, in bounded time and memory.
 
     python tests/fuzz.py FOLDER [libFuzzer's options, such as -runs=20000 -seed=1 or -max_total_time=3600]
 
@@ -15,8 +15,9 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["PIL", "imageshards"]):
-    from imageshards.pipeline.images import Normalization, UnreadableError, normalize
     from PIL import Image
+
+    from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 
 _SECONDS = 20
 _MEGABYTES = 1500
@@ -33,8 +34,8 @@ def one_input(data: bytes) -> None:
         try:
             result = normalize(data, how)
         except UnreadableError as error:
-            assert error.reason
-            assert error.detail
+            assert error.reason  # noqa: PT017
+            assert error.detail  # noqa: PT017
             continue
         with Image.open(io.BytesIO(result.data)) as image:
             assert image.size == (16, 16)

@@ -1,4 +1,4 @@
-"""Files that are no pictures, or more than that: each kind with the reason it is rejected for, or None where it is read."""
+"""Files that are no pictures, or more than that: each with the reason it is rejected for, or None where it is read."""
 
 import struct
 import zlib
@@ -55,7 +55,11 @@ def bombs() -> Iterator[Hostile]:
     yield "screen.gif", gif(65_535, 65_535, image), "too-large"
     yield "frame.gif", gif(10, 10, image), "too-large"
     yield "tiff.tif", tiff_of(60_000, 60_000), "too-large"
-    yield "bmp.bmp", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 65_000, 65_000, 1, 24, 0, 0, 0, 0, 0, 0), "too-large"
+    yield (
+        "bmp.bmp",
+        b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 65_000, 65_000, 1, 24, 0, 0, 0, 0, 0, 0),
+        "too-large",
+    )
     webp = bytearray(encoded(gradient(20, 20), "WEBP", lossless=True))
     webp[21:25] = struct.pack("<I", (16_383) | (16_383 << 14))  # VP8L: 14 bits of width - 1, 14 of height - 1
     yield "webp.webp", bytes(webp), "too-large"
@@ -98,7 +102,22 @@ def damaged() -> Iterator[Hostile]:
 def exotic() -> Iterator[Hostile]:
     """Formats that Pillow opens, some by starting another program, under names that promise pictures."""
     picture = gradient(30, 20)
-    for encoding in ("EPS", "PPM", "ICO", "TGA", "PCX", "SGI", "IM", "MSP", "XBM", "PDF", "DDS", "ICNS", "JPEG2000", "AVIF"):
+    for encoding in (
+        "EPS",
+        "PPM",
+        "ICO",
+        "TGA",
+        "PCX",
+        "SGI",
+        "IM",
+        "MSP",
+        "XBM",
+        "PDF",
+        "DDS",
+        "ICNS",
+        "JPEG2000",
+        "AVIF",
+    ):
         image = picture.convert("1") if encoding in ("MSP", "XBM") else picture
         try:
             yield f"{encoding.lower()}.jpg", encoded(image, encoding), "unsupported-format"

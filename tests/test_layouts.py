@@ -1,5 +1,6 @@
 """What is understood of a tree of files, by tables: the files are empty, for layouts look at names alone."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,15 @@ def test_names_that_are_no_names(tmp_path: Path) -> None:
         r"dog/\udcff.jpg": Reason.BAD_NAME,
     }
     assert reading.found == 6
+
+
+def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+    root = tree(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    os.mkfifo(root / "cat/pipe.jpg")
+    (root / "dog/folder.jpg").mkdir()
+    reading = understood(root)
+    assert [source.key for source in reading.sources] == ["cat/1.jpg", "dog/2.jpg"]
+    assert {reject.file: reject.reason for reject in reading.rejected} == {"cat/pipe.jpg": Reason.UNREADABLE}
 
 
 @pytest.mark.parametrize(

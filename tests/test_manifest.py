@@ -185,6 +185,7 @@ def test_tables_about_something_else_are_ignored(tmp_path: Path) -> None:
         ("m.csv", b"file,label\n1.jpg,\xe9t\xe9\n", "not utf-8 after line 0; say which with --manifest-encoding"),
         ("m.csv", b'file,label\n1.jpg,"cat\n', "cannot be read after line"),
         ("m.csv", b"file,label\n1.jpg," + b"x" * 200_000, "field larger than field limit"),
+        ("m.jsonl", b'{"file": "1.jpg", "label": "' + b"x" * 200_000 + b'"}', "field larger than field limit"),
         ("m.json", b"{", "cannot be read"),
         ("m.json", b"[" * 100_000, "cannot be read"),
         ("m.json", b'["1.jpg"]', "entry 1 is no object"),
@@ -197,6 +198,22 @@ def test_broken_tables_are_named(tmp_path: Path, name: str, data: bytes, message
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UserError, match=message):
         understood(tmp_path, manifest=name)
+
+
+def test_bytes_that_are_no_text_are_counted_or_named(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "m.csv").write_bytes(b"file,label\n1.jpg,c\0at\n2.jpg,dog\n3.jpg,dog\n4\0.jpg,dog\n")
+    reading = understood(tmp_path)
+    assert rejects(reading) == {"images/1.jpg": "bad-label", "m.csv:5": "row-no-file"}
+
+
+def test_a_hundred_thousand_rows_that_name_nothing_are_counted(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    rows = "".join(f"other/{number}.jpg,cat\n" for number in range(10, 100_010))
+    (tmp_path / "m.csv").write_text("file,label\n1.jpg,cat\n2.jpg,dog\n3.jpg,dog\n" + rows)
+    reading = understood(tmp_path)
+    assert len(reading.sources) == 3
+    assert len(reading.rejected) == 100_000
 
 
 def test_other_encodings(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The law of the whole job, over random trees with random damage: found = written + rejected, and each where it belongs."""
+"""The law of the whole job, over random trees with random damage: found = written + rejected, each in its place."""
 
 import io
 import tempfile
@@ -20,7 +20,7 @@ from imageshards.pipeline.verify import verify
 from .conftest import encoded, gradient
 from .test_records import index, metadata, rejected
 
-LABELS = ("cat", "chat é", "e\u0301mu", "犬🐕", "<b>", "it's \"q\"", "= 1+1", "Cat", "x" * 200)
+LABELS = ("cat", "chat é", "e\u0301mu", "犬🐕", "<b>", 'it\'s "q"', "= 1+1", "Cat", "x" * 200)
 NAMES = st.one_of(
     st.from_regex(r"[a-z]{1,3}[ _.-]?[0-9]{1,3}", fullmatch=True),
     st.sampled_from(["é", "e\u0301", "a b", "$HOME", "`x`", "'", '"', "A", "a", "-rf", "n" * 240, "🦄"]),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -152,6 +153,37 @@ def test_predict_reports_what_it_cannot_read_and_predicts_the_rest(
     assert bad["error"].startswith("unsupported-format")
     assert {name for name, _ in good["predictions"]} == {"blue", "red"}
     assert sum(probability for _, probability in good["predictions"]) == pytest.approx(1, abs=1e-5)
+
+
+def with_lambda() -> Any:
+    return keras.layers.Lambda(lambda x: x)
+
+
+def with_initializer() -> Any:
+    return keras.layers.Dense(2, kernel_initializer=keras.initializers.Orthogonal())
+
+
+def with_random_layer() -> Any:
+    return keras.layers.RandomFlip()
+
+
+@pytest.mark.parametrize("layer", [with_lambda, with_initializer, with_random_layer])
+def test_predict_refuses_models_with_parts_it_does_not_know(
+    train: Train, tmp_path: Path, layer: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, folder, _ = train("colors", "--epochs", "1")
+    image = save(gradient(50, 40), tmp_path / "good.png")
+    model = keras.Sequential([keras.Input((224, 224, 3)), layer()])
+    keras.Model(model.inputs, model.outputs).save(folder / "model.keras")
+    with pytest.raises(SystemExit) as exited:
+        predict.main([str(folder), str(image)])
+    assert exited.value.code == 2
+    assert "none that this command loads" in capsys.readouterr().err
+    (folder / "model.keras").write_bytes(pickle.dumps(print))
+    with pytest.raises(SystemExit) as exited:
+        predict.main([str(folder), str(image)])
+    assert exited.value.code == 2
+    assert "not the folder of a run, or it is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_whole_version_has_no_findings(version: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as exited:
         main([str(version.parent)])
     assert exited.value.code == 0
-    assert "30 images and 13 files are as they were published; no picture is in two splits" in capsys.readouterr().out
+    assert "30 images and 13 files are as they were published; no picture in two splits" in capsys.readouterr().out
 
 
 def test_every_flipped_bit_is_found_and_its_file_named(version: Path) -> None:
@@ -60,7 +60,9 @@ def test_every_flipped_bit_is_found_and_its_file_named(version: Path) -> None:
     assert list(verify(version)) == []
 
 
-@pytest.mark.parametrize("name", ["pets-train.tfrecord-00001-of-00002", "index.parquet", "rejected.csv", "features.json"])
+@pytest.mark.parametrize(
+    "name", ["pets-train.tfrecord-00001-of-00002", "index.parquet", "rejected.csv", "features.json"]
+)
 def test_missing_cut_and_foreign_files_are_named(version: Path, name: str) -> None:
     path = version / name
     path.write_bytes(path.read_bytes()[:-7])
@@ -111,7 +113,7 @@ def test_the_same_picture_in_two_given_splits_is_said(
     with pytest.raises(SystemExit) as exited:
         main([str(tmp_path / "data/pets")])
     assert exited.value.code == 0
-    assert "1 pictures are in several splits, as the source gave them" in capsys.readouterr().out
+    assert "1 of the pictures in several splits, as the source gave them" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("made", [None, "empty", "file"])
