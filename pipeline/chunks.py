@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -30,6 +30,9 @@ Staged = tuple[dict[str, Any], bytes | None]
 # So much is one thread's task: small images share the cost of the hand-over, large ones spread over the threads.
 _SLICE_BYTES = 1 << 18
 _SLICE_IMAGES = 32
+
+# Images smaller than this decode so quickly that threads would only wait for each other's Python.
+_INLINE_BYTES = 2048
 _NOT_THE_FILES_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -96,36 +99,67 @@ def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.
     return facts
 
 
-def stage_chunk(
-    chunk: Chunk, sources: list[dict[str, Any]], staging: Staging, threads: concurrent.futures.Executor
-) -> None:
-    """Writes the staged file and the facts of `sources`, rows of the SOURCES schema."""
-    facts: list[dict[str, Any]] = []
-    offset = 0
-    with staging.staged(chunk).open("wb") as file:
-        for fact, frame in _in_order(threads, lambda source: _stage(source, staging), sources, staging.workers):
-            if frame is not None:
-                file.write(frame)
-                fact |= {"offset": offset, "length": len(frame)}
-                offset += len(frame)
-            facts.append(fact)
-    write_facts(staging.facts(chunk), facts)
+@dataclasses.dataclass
+class _Open:
+    """A chunk under way: its staged file so far."""
+
+    chunk: Chunk
+    file: BinaryIO
+    slices_left: int
+    facts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    size: int = 0
+
+    def add(self, fact: dict[str, Any], frame: bytes | None) -> None:
+        if frame is not None:
+            self.file.write(frame)
+            fact |= {"offset": self.size, "length": len(frame)}
+            self.size += len(frame)
+        self.facts.append(fact)
 
 
-def _in_order(
-    threads: concurrent.futures.Executor,
-    stage: Callable[[dict[str, Any]], Staged],
-    sources: list[dict[str, Any]],
-    workers: int,
-) -> Iterator[Staged]:
-    """Yields stage(source) in the order of the sources; a few slices of work are under way at a time."""
-    under_way: collections.deque[concurrent.futures.Future[list[Staged]]] = collections.deque()
-    for piece in _slices(sources):
-        under_way.append(threads.submit(lambda piece: [stage(source) for source in piece], piece))
-        if len(under_way) > 2 * workers:
-            yield from _count(under_way.popleft().result())
-    while under_way:
-        yield from _count(under_way.popleft().result())
+class Stager:
+    """Stages chunks in threads. While the last images of a chunk are under way the next one has begun."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        self._threads = concurrent.futures.ThreadPoolExecutor(staging.workers)
+        self._under_way: collections.deque[tuple[_Open, Callable[[], list[Staged]]]] = collections.deque()
+
+    def stage(self, chunk: Chunk, sources: list[dict[str, Any]]) -> Iterator[Chunk]:
+        """Begins a chunk, whose `sources` are rows of the SOURCES schema; yields those that are done by now."""
+        slices = list(_slices(sources))
+        opened = _Open(chunk, self._staging.staged(chunk).open("wb"), len(slices))
+        inline = sum(source["size"] for source in sources) < _INLINE_BYTES * len(sources)
+        for images in slices:
+            work = functools.partial(self._stage_slice, images)
+            self._under_way.append((opened, work if inline else self._threads.submit(work).result))
+            if len(self._under_way) > 2 * self._staging.workers:
+                yield from self._take()
+
+    def finish(self) -> Iterator[Chunk]:
+        """Yields the chunks that were still under way."""
+        while self._under_way:
+            yield from self._take()
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown()
+
+    def _stage_slice(self, sources: list[dict[str, Any]]) -> list[Staged]:
+        return [_stage(source, self._staging) for source in sources]
+
+    def _take(self) -> Iterator[Chunk]:
+        """Waits for the slice that began first; slices end in the order of the sources."""
+        opened, result = self._under_way.popleft()
+        staged = result()
+        for fact, frame in staged:
+            opened.add(fact, frame)
+        tally.add(len(staged), sum(frame is None for _, frame in staged))
+        opened.slices_left -= 1
+        if not opened.slices_left:
+            opened.file.close()
+            write_facts(self._staging.facts(opened.chunk), opened.facts)
+            yield opened.chunk
 
 
 def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -139,11 +173,6 @@ def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             piece, size = [], 0
     if piece:
         yield piece
-
-
-def _count(staged: list[Staged]) -> list[Staged]:
-    tally.add(len(staged), sum(frame is None for _, frame in staged))
-    return staged
 
 
 def _stage(source: dict[str, Any], staging: Staging) -> Staged:
@@ -189,9 +218,12 @@ def _kept_frame(source: dict[str, Any], staging: Staging) -> bytes | None:
 def _read(source: dict[str, Any], root: Path) -> bytes:
     """Returns the file's bytes, if the file is still the one that was listed."""
     try:
-        with (root / source["path"]).open("rb", buffering=0) as file:
-            data: bytes = file.read()
-            stat = os.fstat(file.fileno())
+        file = os.open(f"{root}/{source['path']}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            stat = os.fstat(file)
+            data = b"".join(iter(lambda: os.read(file, stat.st_size + 1), b""))
+        finally:
+            os.close(file)
     except OSError as error:
         if error.errno in _NOT_THE_FILES_FAULT:
             raise

@@ -112,7 +112,8 @@ def difference_hash(image: Image.Image) -> int:
 
     Pictures that look alike differ in few bits. Source: N. Krawetz, "Kind of Like That", 2013 (dHash).
     """
-    thumbnail = image.convert("L").resize((9, 8), Image.Resampling.BOX)
+    thumbnail = image.resize((9, 8), Image.Resampling.BOX)
+    thumbnail = thumbnail if thumbnail.mode == "L" else thumbnail.convert("L")
     levels = np.frombuffer(thumbnail.tobytes(), np.uint8).reshape(8, 9)
     return int.from_bytes(np.packbits(levels[:, 1:] > levels[:, :-1]).tobytes(), "big")
 
@@ -126,11 +127,9 @@ def _normalize(data: bytes, how: Normalization, *, truncated: bool) -> Normalize
         scale = _reduce_while_decoding(image, how.size)
         picture = _to_color(image)
         left, top, right, bottom = _centre_square(*stored_size, orientation)
-        picture = picture.resize(
-            (how.size, how.size),
-            Image.Resampling.LANCZOS,
-            box=(left / scale, top / scale, right / scale, bottom / scale),
-        )
+        box = (left / scale, top / scale, right / scale, bottom / scale)
+        same = picture.size == (how.size, how.size) and box == (0, 0, how.size, how.size)
+        picture = picture.copy() if same else picture.resize((how.size, how.size), Image.Resampling.LANCZOS, box=box)
         picture = _as_8_bit(picture, how.color)
         if orientation in _TURN:
             picture = picture.transpose(_TURN[orientation])
@@ -163,7 +162,7 @@ def _open(data: bytes, how: Normalization) -> Image.Image:
     if width * height > how.max_pixels:
         words = f"{width} × {height} pixels are more than {how.max_pixels:,}; --max-pixels sets the limit"
         raise UnreadableError("too-large", words)
-    scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    scans = data.count(b"\xff\xda") if "progressive" in image.info else 1
     if scans * width * height > _SCANS * how.max_pixels:
         raise UnreadableError(
             "too-slow", f"{scans} scans of {width} × {height} pixels; save it again as a baseline JPEG"
@@ -239,15 +238,14 @@ def _to_color(image: Image.Image) -> Image.Image:
         opaque = Image.new("RGB", image.size, "white")
         opaque.paste(image, mask=image.getchannel("A"))
         return opaque
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")
+    return image if image.mode in ("RGB", "L") else image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _as_8_bit(picture: Image.Image, color: Color) -> Image.Image:
     if picture.mode == "F":
         picture = Image.fromarray(np.clip(np.rint(np.asarray(picture)), 0, 255).astype(np.uint8))
-    return picture.convert("RGB" if color == "rgb" else "L")
+    mode = "RGB" if color == "rgb" else "L"
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _encode(picture: Image.Image, how: Normalization) -> bytes:

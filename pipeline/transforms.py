@@ -4,7 +4,6 @@ Between steps travel arrays of plan.ROWS, as bytes, so the cost of an element is
 is ever a key by itself: a label may have ten million images.
 """
 
-import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -12,9 +11,12 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from imageshards.pipeline import plan, shards
-from imageshards.pipeline.chunks import Staging, resume_chunk, stage_chunk
+from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, read_facts, read_sources
 from imageshards.pipeline.plan import ROWS, Rows, Rules, Totals
 from imageshards.pipeline.publish import Dataset
@@ -32,18 +34,27 @@ class Stage(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._sources = read_sources(self._staging.sources)
-        self._threads = concurrent.futures.ThreadPoolExecutor(self._staging.workers)
+        self._stager = Stager(self._staging)
 
     def process(self, chunk: Chunk) -> Iterator[Rows]:
         sources = self._sources.get_batch(chunk.number)
         facts = resume_chunk(chunk, sources, self._staging)
-        if facts is None:
-            stage_chunk(chunk, sources.to_pylist(), self._staging, self._threads)
-            facts = read_facts(self._staging.facts(chunk))
-        yield plan.rows_of(chunk, sources, facts, self._staging.numbers, self._rules)
+        if facts is not None:
+            yield self._rows(chunk, facts)
+        else:
+            for done in self._stager.stage(chunk, sources.to_pylist()):
+                yield self._rows(done, read_facts(self._staging.facts(done)))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for done in self._stager.finish():
+            yield GlobalWindows.windowed_value(self._rows(done, read_facts(self._staging.facts(done))))
 
     def teardown(self) -> None:
-        self._threads.shutdown()
+        self._stager.close()
+
+    def _rows(self, chunk: Chunk, facts: pa.RecordBatch) -> Rows:
+        sources = self._sources.get_batch(chunk.number)
+        return plan.rows_of(chunk, sources, facts, self._staging.numbers, self._rules)
 
 
 @dataclasses.dataclass
@@ -108,7 +119,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         path = self.dataset.made / shard.name(self.dataset.name)
         places = shards.write_shard(path, rows, lambda number: self.staging.staged(self.chunks[number]))
         staging = self.staging
-        facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels), staging.how)
+        facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels))
         shards.save(staging.work, facts, places)
 
 

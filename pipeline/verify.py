@@ -7,6 +7,7 @@ counts in metadata.json and dataset_info.json against the records.
 import concurrent.futures
 import csv
 import dataclasses
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from PIL import Image
 from simple_parsing import field
 from tqdm import tqdm
 
@@ -135,9 +137,9 @@ def _check_shards(
     starts = [0, *pc.cumulative_sum(counts).to_pylist()]
 
     def check(number: int) -> ShardFacts:
-        rows = _Rows(index.slice(starts[number], starts[number + 1] - starts[number]), labels)
+        rows = _Rows(index.slice(starts[number], starts[number + 1] - starts[number]), labels, how)
         path = version / names[number].as_py()
-        return check_shard(path, path.name.split("-")[1].split(".")[0], len(rows), len(labels), how, rows.check)
+        return check_shard(path, path.name.split("-")[1].split(".")[0], len(rows), len(labels), rows.check)
 
     with (
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads,
@@ -158,22 +160,27 @@ class _Rows:
 
     COLUMNS = ("key", "label", "sha256", "width", "height", "offset", "length")
 
-    def __init__(self, rows: pa.Table, labels: Sequence[str]) -> None:
+    def __init__(self, rows: pa.Table, labels: Sequence[str], how: Normalization) -> None:
         self._rows = (row for batch in rows.select(self.COLUMNS).to_batches(1024) for row in batch.to_pylist())
         self._length = len(rows)
         self._labels = labels
+        self._how = how
 
     def __len__(self) -> int:
         return self._length
 
     def check(self, record: tfrecord.Record, offset: int, length: int) -> None:
-        """Raises DamagedRecordError unless the next row says what the record says."""
+        """Raises DamagedRecordError unless the next row says what the record says, and its image is of this dataset."""
         label = self._labels[record.label] if 0 <= record.label < len(self._labels) else None
         said = (record.key, label, record.sha256, record.width, record.height, offset, length)
         row = tuple(next(self._rows, {}).values())
         if said != row:
             differs = next((name for name, a, b in zip(self.COLUMNS, said, row, strict=False) if a != b), "presence")
             raise tfrecord.DamagedRecordError(f"{record.key}: index.parquet says otherwise of its {differs}")
+        with Image.open(io.BytesIO(record.image), formats=[self._how.encoding]) as image:
+            size, mode = (self._how.size, self._how.size), "RGB" if self._how.color == "rgb" else "L"
+            if (image.size, image.mode) != (size, mode):
+                raise tfrecord.DamagedRecordError(f"{record.key}: its image is {image.size} {image.mode}")
 
 
 def _check_counts(metadata: dict[str, Any], info: dict[str, Any], labels: list[str], index: pa.Table) -> Iterator[str]:

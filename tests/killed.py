@@ -41,6 +41,7 @@ def run(moment: int, log: int, arguments: list[str]) -> None:
 
     chunks.normalize = counted  # type: ignore[assignment]
     facts.CHUNK_IMAGES = CHUNK_IMAGES
+    chunks._SLICE_IMAGES = 4
     sys.addaudithook(watch)
     main(arguments)
 

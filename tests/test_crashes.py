@@ -88,6 +88,9 @@ def test_a_kill_at_any_moment_loses_nothing(tmp_path: Path, records: Command, mo
         assert code == -9
         out = tmp_path / f"killed-{moment}"
         assert digests(out / "pets/1.0.0") in (old, new)
+        in_flight = [
+            path for path in out.glob("pets/incomplete*/staged/*.records") if not path.with_suffix(".arrow").exists()
+        ]
         assert not list(verify(out / "pets/1.0.0"))
         assert tfds.builder("pets", data_dir=str(out)).info.splits.total_num_examples in (80, 129)
         before_resuming = len(normalized)
@@ -95,7 +98,7 @@ def test_a_kill_at_any_moment_loses_nothing(tmp_path: Path, records: Command, mo
         assert digests(out / "pets/1.0.0") == new
         assert os.listdir(out / "pets") == ["1.0.0"]
         redone.append(lines.count("normalized") + len(normalized) - before_resuming - work)
-        assert 0 <= redone[-1] <= CHUNK_IMAGES
+        assert 0 <= redone[-1] <= CHUNK_IMAGES * len(in_flight)
         shutil.rmtree(out)
     print(
         f"killed {len(moments)} times, in {len(phases)} phases: {sum(redone) / len(redone) / work:.1%} of work redone"
@@ -144,7 +147,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
     yield mount
     for folder in set(mounts):
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_sentence_and_the_job_goes_on_when_there_is_room(

@@ -324,14 +324,14 @@ def test_two_jobs_at_once(folders: Path, tmp_path: Path, records: Command) -> No
 def test_a_file_that_changes_under_the_job_is_rejected(
     folders: Path, tmp_path: Path, records: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = chunks.stage_chunk
+    stage = chunks.Stager.stage
 
-    def after_the_listing(*args: Any) -> None:
+    def after_the_listing(*args: Any) -> Any:
         save(gradient(9, 9, seed=1), folders / "cat/cat-1.png")
         (folders / "dog/dog-1.png").unlink()
-        stage(*args)
+        return stage(*args)
 
-    monkeypatch.setattr("imageshards.pipeline.transforms.stage_chunk", after_the_listing)
+    monkeypatch.setattr(chunks.Stager, "stage", after_the_listing)
     assert records(folders)[0] == 0
     version = tmp_path / "data/pets/1.0.0"
     assert [(file, reason) for file, reason, _ in rejected(version)] == [
