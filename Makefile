@@ -45,6 +45,9 @@ predict: .venv/.editable ## RUN=runs/… IMAGES=… [ARGS=]: what a run sees in 
 test: .venv/.editable ## all tests
 	@$(BIN)/python -m pytest
 
+bench: .venv/.editable ## [QUICK=1]: floor, ours and peers on the same pictures, in one run
+	@$(BIN)/python tests/benchmarks/bench.py
+
 fuzz: .venv/.editable ## [SECONDS=600]: mutated image files against the normalization, until one breaks it
 	@$(BIN)/python tests/fuzz.py build/fuzz -max_total_time="$${SECONDS:-600}"
 
@@ -89,4 +92,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify train predict test fuzz check format clean help FORCE
+.PHONY: records verify train predict test bench fuzz check format clean help FORCE

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imageshards.pipeline.command import FAILED, INTERRUPTED, complain, new_parser, run_command
+from imageshards.pipeline.command import FAILED, INTERRUPTED, complain, many_imports, new_parser, run_command
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import JobError, UserError
 
@@ -43,14 +43,15 @@ def _run(arguments: Sequence[str]) -> int:
 
         check_flags(flags)
 
-    from imageshards.pipeline import console  # after --help, which need not wait for it
-    from imageshards.pipeline.layouts import read
-    from imageshards.pipeline.publish import Dataset, published
-    from imageshards.pipeline.request import dataset_fingerprint
+    with many_imports():  # after --help, which need not wait for them
+        from imageshards.pipeline import console
+        from imageshards.pipeline.layouts import read
+        from imageshards.pipeline.publish import Dataset, published
+        from imageshards.pipeline.request import dataset_fingerprint
 
     for reading in read(options):
         dataset = Dataset(Path(options.out) / reading.options.dataset_name(), options.version)
-        _check_places(reading.listing.root, dataset.folder)
+        _check_places(reading.root, dataset.folder)
         console.describe(reading, dataset)
         if options.dry_run:
             console.describe_splits(reading)
@@ -70,10 +71,11 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence[str]) -> None:
     start = time.monotonic()
-    from imageshards.pipeline import console
-    from imageshards.pipeline.chunks import tally
-    from imageshards.pipeline.job import build
-    from imageshards.pipeline.runner import new_pipeline
+    with many_imports():
+        from imageshards.pipeline import console
+        from imageshards.pipeline.chunks import tally
+        from imageshards.pipeline.job import build
+        from imageshards.pipeline.runner import new_pipeline
 
     with _stoppable(), console.progress(len(reading.sources), tally):
         try:

@@ -1,8 +1,10 @@
 """What all commands share: how they parse, what they say when they fail, and how they exit."""
 
 import argparse
+import contextlib
+import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from simple_parsing import ArgumentParser, DashVariant
@@ -35,6 +37,17 @@ def new_parser(name: str, options: type, epilog: str = "") -> ArgumentParser:
     )
     parser.add_arguments(options, dest="options")
     return parser
+
+
+@contextlib.contextmanager
+def many_imports() -> Iterator[None]:
+    """Pauses the garbage collector: imports make many objects and no garbage, and looking for some takes time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def complain(name: str, message: str) -> None:

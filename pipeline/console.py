@@ -27,7 +27,7 @@ def describe(reading: Reading, dataset: Dataset) -> None:
     options = reading.options
     say(f"{options.src}: layout {reading.layout} ({reading.why})")
     say(f"  {_images(len(reading.sources))}, {len(reading.labels)} labels → {dataset.final}")
-    ignored = ", ".join(f"{count} {suffix}" for suffix, count in reading.listing.ignored().most_common())
+    ignored = ", ".join(f"{count} {suffix}" for suffix, count in reading.ignored.most_common())
     if ignored:
         say(f"  ignored, no images: {ignored}")
     for reason, rejects in _by_reason(reading):

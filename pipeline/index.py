@@ -18,6 +18,7 @@ from imageshards.pipeline.facts import INDEX, KNOWN, Chunk, read_facts, read_sou
 from imageshards.pipeline.shards import PLACES, Places, ShardFacts
 from imageshards.pipeline.source import SPLITS, JobError, Reason, Rejected
 
+CONTENT_DIGITS = 16  # of a SHA-256 in hexadecimal, which tell contents apart
 _ROW_GROUP = 1 << 16
 
 
@@ -37,7 +38,7 @@ class Tallied:
     def add(self, rows: pa.RecordBatch) -> None:
         """Counts rows of the index."""
         seen = np.zeros(len(rows), [("content", "<u8"), ("label", "<u4"), ("split", "<u4")])
-        seen["content"] = [int(sha256[:16], 16) for sha256 in rows["sha256"].to_pylist()]
+        seen["content"] = [int(sha256[:CONTENT_DIGITS], 16) for sha256 in rows["sha256"].to_pylist()]
         seen["label"] = [self._number[label] for label in rows["label"].to_pylist()]
         seen["split"] = [SPLITS.index(split) for split in rows["split"].to_pylist()]
         self._seen.append(seen)
@@ -64,6 +65,12 @@ class Tallied:
             "splits": splits,
             "duplicates": self._duplicates(np.sort(seen, order=("content", "label", "split"))),
         }
+
+    def repeated(self, most: int) -> list[str]:
+        """Returns the first digits of the contents that several files have, in order."""
+        contents = np.sort(np.concatenate([seen["content"] for seen in self._seen]))
+        again = np.unique(contents[1:][contents[1:] == contents[:-1]])
+        return [f"{content:0{CONTENT_DIGITS}x}" for content in again[:most].tolist()]
 
     @staticmethod
     def _duplicates(seen: npt.NDArray[np.void]) -> dict[str, int]:

@@ -35,7 +35,7 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
     options = reading.options
     with _work_folder(dataset):
         staging = Staging(
-            root=reading.listing.root,
+            root=reading.root,
             work=dataset.work,
             kept=previous_version(dataset),
             how=options.normalization(),
@@ -43,8 +43,9 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
             workers=options.worker_count(),
         )
         previous = _previous(staging.kept, options)
+        rules, found = _rules(reading), reading.found
         chunks = _write_sources(reading, staging, previous)
-        rules = _rules(reading)
+        reading.sources.clear()  # from here on they are on the disk, and a million take 300 MB
         with pipeline:
             rows = (
                 pipeline
@@ -54,20 +55,20 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
             ghosts = pipeline | "Ghosts" >> beam.Create(_ghosts(previous)).with_output_types(plan.Rows)  # ROWS
             _ = (
                 (rows, ghosts)
-                | "Splits" >> DrawSplits(rules, linked=any(source.group for source in reading.sources))  # ROWS
+                | "Splits" >> DrawSplits(rules)  # ROWS
                 | "Shards" >> WriteShards(dataset, staging, chunks, options.shards)
             )
         written = list(shards.load(dataset.work))
         tallied = write_index(dataset.made / "index.parquet", staging, chunks, written)
         tallied.rejected += reading.rejected
         try:
-            _check(reading, tallied)
+            _check(found, tallied, reading.options)
         except UserError:
             shutil.rmtree(dataset.work)
             raise
         about = {
             "fingerprint": request,
-            "ignored": reading.listing.ignored(),
+            "ignored": reading.ignored,
             "layout": reading.layout,
             "normalization": normalization(options),
             "parameters": options.parameters(),
@@ -164,15 +165,16 @@ def _rules(reading: Reading) -> plan.Rules:
         carve_from=carve[0] if carve else None,
         ranges=-(-len(reading.sources) // plan.EXACT_LABEL),
         large=frozenset(stratum for stratum, count in images.items() if count > plan.EXACT_LABEL),
+        linked=any(source.group for source in reading.sources),
     )
 
 
-def _check(reading: Reading, tallied: Tallied) -> None:
+def _check(found: int, tallied: Tallied, options: Options) -> None:
     """Refuses to publish what does not add up, is empty, or, with --strict, left anything out."""
-    options, rejected = reading.options, tallied.rejected
-    lost = reading.found - tallied.images - sum(not reject.is_row for reject in rejected)
+    rejected = tallied.rejected
+    lost = found - tallied.images - sum(not reject.is_row for reject in rejected)
     if lost:
-        raise LostError(f"{reading.found} files were found, and {lost} of them are neither written nor rejected")
+        raise LostError(f"{found} files were found, and {lost} of them are neither written nor rejected")
     if not tallied.images or (options.strict and rejected):
         why = "--strict, and" if tallied.images else "no image can be used;"
         lines = "".join(f"\n  {reject.file}: {reject.reason}: {reject.detail}" for reject in rejected[:10])

@@ -42,7 +42,8 @@ class Reading:
     """What was understood of one dataset's SRC. `why` gives the layout's reason, `notes` what else to know."""
 
     options: Options
-    listing: Listing
+    root: Path  # SRC, absolute
+    ignored: collections.Counter[str]  # files that are no images, by extension
     layout: Layout
     why: str
     sources: list[Source]
@@ -89,7 +90,7 @@ def read_dataset(listing: Listing, options: Options) -> Reading:
         rejected += unknown
     rejected = sorted(listing.rejected + rejected, key=lambda reject: (reject.file, reject.reason, reject.detail))
     notes = [item for item in found if isinstance(item, str)] + _notes(sources, labels)
-    reading = Reading(options, listing, layout, why, sources, rejected, labels, notes)
+    reading = Reading(options, listing.root, listing.ignored(), layout, why, sources, rejected, labels, notes)
     _check(reading)
     return reading
 

@@ -52,15 +52,13 @@ def list_files(src: str, *, follow_outside: bool = False) -> Listing:
     walk = _Walk(root, follow_outside)
     images: list[File] = []
     others: list[File] = []
-    keys: set[str] = set()
     for file in sorted(walk.files(), key=lambda file: (file.key, file.path)):
         if file.suffix not in IMAGE_SUFFIXES:
             others.append(file)
-        elif file.key in keys:
+        elif images and file.key == images[-1].key:
             detail = "another file has the same name in Unicode normal form C; rename one of them"
             walk.rejected.append(Rejected(printable(file.path), Reason.SAME_KEY, detail))
         else:
-            keys.add(file.key)
             images.append(file)
     return Listing(root, images, others, walk.rejected)
 

@@ -15,6 +15,7 @@ or any other change to what is hashed, moves every image of every dataset: that 
 
 import dataclasses
 import hashlib
+import zlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ ROWS = np.dtype(
     [
         ("order", "<u8"),  # salted hash of the key: the order within a split
         ("group", "<u8"),  # salted hash of the group, or of the content where there is none
-        ("content", "<u8"),  # salted hash of the source's bytes
+        ("content", "<u8"),  # hash of the source's bytes, where groups may share them
         ("chunk", "<u4"),
         ("row", "<u4"),  # within the chunk
         ("label", "<u4"),
@@ -54,12 +55,34 @@ class Rules:
 
     `shares` are the parts of train, validation and test that each pool is cut into. `ranges` is the number of pieces
     that a shuffle of all images is cut into, and `large` holds the (pool, label) that are cut up like that too.
+    `linked` says that the source names groups, which may share pictures.
     """
 
     shares: dict[int, tuple[float, float, float]]
     carve_from: str | None
     ranges: int
     large: frozenset[tuple[int, int]]
+    linked: bool = False
+
+
+def packed(rows: Rows) -> bytes:
+    """Returns rows as few bytes: column by column, where much is the same, and compressed."""
+    return zlib.compress(b"".join(np.ascontiguousarray(rows[name]).tobytes() for name in ROWS.names or ()), 1)
+
+
+def unpacked(pieces: Iterable[bytes]) -> Rows:
+    """Returns the rows of packed pieces, one after the other."""
+    raw = [zlib.decompress(piece) for piece in pieces]
+    rows = np.zeros(sum(map(len, raw)) // ROWS.itemsize, ROWS)
+    start = 0
+    for piece in raw:
+        count, place = len(piece) // ROWS.itemsize, 0
+        for name in ROWS.names or ():
+            column = np.frombuffer(piece, ROWS[name], count, place)
+            rows[name][start : start + count] = column
+            place += column.nbytes
+        start += count
+    return rows
 
 
 def salted(purpose: str, text: str) -> int:
@@ -80,7 +103,7 @@ def rows_of(chunk: Chunk, sources: pa.RecordBatch, facts: pa.RecordBatch, labels
     ]
     rows["order"] = [salted("order", key) for key in sources["key"].to_pylist()]
     rows["group"] = [salted("split", group) for group in groups]
-    rows["content"] = [int(content[:16], 16) for content in contents]
+    rows["content"] = [int(content[:16], 16) for content in contents] if rules.linked else 0
     rows["chunk"] = chunk.number
     rows["row"] = good
     rows["label"] = [labels[label] for label in sources["label"].to_pylist()]

@@ -85,7 +85,7 @@ def publish(
         "rejected": _by_reason(reject for reject in tallied.rejected if not reject.is_row),
         "rejected_rows": _by_reason(reject for reject in tallied.rejected if reject.is_row),
     }
-    write_report(made / "report.html", dataset.name, dataset.version, labels, written, tallied.rejected, described)
+    write_report(made / "report.html", dataset.name, dataset.version, labels, written, tallied, described)
     digests = {facts.name: facts.sha256 for facts in written}
     digests |= {path.name: file_digest(path) for path in made.iterdir() if path.name not in digests}
     digests["dataset_info.json"] = hashlib.sha256(info.encode()).hexdigest()

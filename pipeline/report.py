@@ -14,12 +14,14 @@ from typing import Any
 
 import jinja2
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
 from imageshards.pipeline import tfrecord
+from imageshards.pipeline.index import CONTENT_DIGITS, Tallied
 from imageshards.pipeline.shards import ShardFacts, read_frames
-from imageshards.pipeline.source import Rejected
 
 _PICTURES = 120  # in the whole report
 _RECORDS = 4000  # a split, among which pictures of each label are looked for
@@ -33,12 +35,14 @@ def write_report(
     version: str,
     labels: Sequence[str],
     written: Sequence[ShardFacts],
-    rejected: Sequence[Rejected],
+    tallied: Tallied,
     metadata: dict[str, Any],
 ) -> None:
     """Writes the report of the dataset whose shards and index.parquet lie beside `path`."""
     folder = path.parent
-    index = pq.read_table(folder / "index.parquet", columns=["key", "label", "split", "sha256", "width", "height"])
+    index = pq.ParquetFile(folder / "index.parquet")
+    sizes = index.read(["width", "height"])
+    rejected = tallied.rejected
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -50,8 +54,8 @@ def write_report(
         metadata=metadata,
         largest=max(max(counts.values()) for counts in metadata["splits"].values()),
         sheets=_contact_sheets(folder, labels, written),
-        originals=_originals(index["width"].to_numpy(), index["height"].to_numpy()),
-        duplicates=_duplicates(index),
+        originals=_originals(sizes["width"].to_numpy(), sizes["height"].to_numpy()),
+        duplicates=_duplicates(index, tallied.repeated(10 * _LISTED)),
         remarks=_remarks(labels, metadata),
         reasons=[
             (reason, count, [reject for reject in rejected if reject.reason == reason][:_LISTED])
@@ -104,15 +108,14 @@ def _originals(width: Any, height: Any) -> dict[str, Any]:
     }
 
 
-def _duplicates(index: Any) -> list[list[dict[str, str]]]:
+def _duplicates(index: pq.ParquetFile, repeated: Sequence[str]) -> list[list[dict[str, str]]]:
     """Returns groups of files with the same content, those in several splits or under several labels first."""
-    counts = index.group_by("sha256").aggregate([("key", "count")])
-    again = [row["sha256"] for row in counts.filter(np.asarray(counts["key_count"]) > 1).to_pylist()]
-    groups: dict[str, list[dict[str, str]]] = {sha256: [] for sha256 in sorted(again)[: 10 * _LISTED]}
-    if groups:
-        for row in index.select(["key", "label", "split", "sha256"]).to_pylist():
-            if row["sha256"] in groups:
-                groups[row["sha256"]].append(row)
+    groups: dict[str, list[dict[str, str]]] = {content: [] for content in repeated}
+    prefixes = pa.array(repeated, pa.string())
+    for rows in index.iter_batches(columns=["key", "label", "split", "sha256"]) if repeated else ():
+        starts = pc.utf8_slice_codeunits(rows["sha256"], 0, CONTENT_DIGITS)
+        for row in rows.filter(pc.is_in(starts, prefixes)).to_pylist():
+            groups[row["sha256"][:CONTENT_DIGITS]].append(row)
 
     def oddness(rows: list[dict[str, str]]) -> int:
         return -len({row["split"] for row in rows}) - len({row["label"] for row in rows})

@@ -1,6 +1,6 @@
 """The steps as Beam transforms: each a pure function of chunks.py, plan.py or shards.py, and its shuffle.
 
-Between steps travel arrays of plan.ROWS, as bytes, so the cost of an element is shared by a chunk of images. No label
+Between steps travel arrays of plan.ROWS, packed, so the cost of an element is shared by a chunk of images. No label
 is ever a key by itself: a label may have ten million images.
 """
 
@@ -18,7 +18,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from imageshards.pipeline import plan, shards
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, read_facts, read_sources
-from imageshards.pipeline.plan import ROWS, Rows, Rules, Totals
+from imageshards.pipeline.plan import Rows, Rules, Totals
 from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
 
@@ -69,20 +69,19 @@ class GroupRows(beam.PTransform):  # type: ignore[misc]
             rows
             | "Cut" >> beam.FlatMap(_cut, self.key, self.rules).with_output_types(tuple[int, bytes])  # (key, ROWS)
             | "Group" >> beam.GroupByKey()
-            | "Join" >> beam.Map(lambda pieces: _join(pieces[1]))  # ROWS
+            | "Join" >> beam.Map(lambda pieces: plan.unpacked(pieces[1]))  # ROWS
         )
 
 
 @dataclasses.dataclass
 class DrawSplits(beam.PTransform):  # type: ignore[misc]
-    """ROWS, and the ghosts of the previous version → ROWS with a split. `linked`: groups may share pictures."""
+    """ROWS, and the ghosts of the previous version → ROWS with a split."""
 
     rules: Rules
-    linked: bool
 
     def expand(self, rows_and_ghosts: tuple[Any, Any]) -> Any:
         rows, ghosts = rows_and_ghosts
-        if self.linked:
+        if self.rules.linked:
             links = rows | "ByContent" >> GroupRows(plan.content_range, self.rules) | "Link" >> beam.Map(plan.link)
             rows = rows | "Merge" >> beam.Map(plan.merge, beam.pvalue.AsList(links))
         return (
@@ -115,7 +114,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         )
 
     def _write(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
-        shard, rows = shards.Shard(*key_and_pieces[0]), _join(key_and_pieces[1])
+        shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
         path = self.dataset.made / shard.name(self.dataset.name)
         places = shards.write_shard(path, rows, lambda number: self.staging.staged(self.chunks[number]))
         staging = self.staging
@@ -153,8 +152,4 @@ def _pieces(rows: Rows, keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, byte
     order = np.argsort(keys, kind="stable")
     for piece in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
         if len(piece):
-            yield int(keys[piece[0]]), rows[piece].tobytes()
-
-
-def _join(pieces: Iterable[bytes]) -> Rows:
-    return np.concatenate([np.frombuffer(piece, ROWS) for piece in pieces])
+            yield int(keys[piece[0]]), plan.packed(rows[piece])

@@ -31,7 +31,7 @@ def test_folders_are_labels(tmp_path: Path) -> None:
     assert reading.layout == "folders"
     assert labels_by_key(reading) == {"t-shirt é/c.webp": "t-shirt é", "wood/a.jpg": "wood", "wood/b.PNG": "wood"}
     assert reading.labels == ["t-shirt é", "wood"]
-    assert reading.listing.ignored() == {".txt": 1}
+    assert reading.ignored == {".txt": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
-"""The pictures that benchmarks run on: real ones where the folder of real photos is there, else drawn ones."""
+"""The pictures that benchmarks run on: real ones where the folder of real photos is there, else drawn ones.
+
+python tests/benchmarks/corpora.py small|large|tiny|linked FOLDER COUNT
+"""
 
 import gzip
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,3 +82,7 @@ def _drawn(width: int, height: int, chance: np.random.Generator) -> Image.Image:
     noise = chance.integers(-12, 13, (height, width, 3))
     smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC), int)
     return Image.fromarray((smooth + noise).clip(0, 255).astype(np.uint8))
+
+
+if __name__ == "__main__":
+    {"small": small, "large": large, "tiny": tiny, "linked": linked}[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))

@@ -50,25 +50,24 @@ def _png(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
-_out: BinaryIO
+_files: list[BinaryIO] = []  # of this process
 
 
 def _open(out: Path) -> None:
-    global _out
-    _out = (out / multiprocessing.current_process().name).open("wb")
+    _files.append((out / multiprocessing.current_process().name).open("wb"))
 
 
 def _pool_task(path: str) -> None:
-    _write(_out, normalized(Path(path).read_bytes()))
+    _write(_files[0], normalized(Path(path).read_bytes()))
 
 
 def _naive_task(path: str) -> None:
-    _write(_out, naively(Path(path).read_bytes()))
+    _write(_files[0], naively(Path(path).read_bytes()))
 
 
-def _write(out: BinaryIO, data: bytes) -> None:
-    out.write(struct.pack("<Q", len(data)) + data)
-    out.flush()
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(struct.pack("<Q", len(data)) + data)
+    file.flush()
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """How fast records become training batches: ours beside a bare loop, and random access beside streaming.
 
-    python tests/benchmarks/reading.py [DATASET] [DATA]
+    python tests/benchmarks/reading.py [DATASET [DATA [EPOCHS]]]
 
-One epoch of the train split per reader, alternating, three rounds; the median. What is not installed is named and left
+EPOCHS (3) of the train split per reader, alternating; the median. What is not installed is named and left
 out: `pip install torch grain` for the last two.
 """
 
@@ -25,7 +25,8 @@ from imageshards.datasets.data_source import TFRecordDataSource
 from imageshards.train.input import open_dataset, training_batches
 
 BATCH = 32
-NAME, DATA = (*sys.argv[1:], *("cats_and_dogs_filtered", "data")[len(sys.argv) - 1 :])[:2]
+DEFAULTS = ("cats_and_dogs_filtered", "data", "3")
+NAME, DATA, EPOCHS = (*sys.argv[1:], *DEFAULTS[len(sys.argv) - 1 :])
 
 
 def bare_loop() -> Iterator[Any]:
@@ -91,14 +92,14 @@ def main() -> None:
             del readers[name]
     images = tfds.builder_from_directory(str(next(Path(DATA, NAME).iterdir()))).info.splits["train"].num_examples
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in readers}
-    for _ in range(3):
+    for _ in range(int(EPOCHS)):
         for name, reader in readers.items():
             wall, cpu = time.perf_counter(), sum(os.times()[:4])
             seen = sum(len(batch[1]) for batch in reader())
             assert seen == images, (name, seen)
             times[name].append((time.perf_counter() - wall, sum(os.times()[:4]) - cpu))
     floor = statistics.median(wall for wall, _ in times["bare tf.data loop"])
-    print(f"{'reader':<34}{'images/s':>10}{'CPU-s':>8}{'÷ bare':>8}   ({images} images, median of 3)")
+    print(f"{'reader':<34}{'images/s':>10}{'CPU-s':>8}{'÷ bare':>8}   ({images} images, median of {EPOCHS})")
     for name, runs in times.items():
         wall, cpu = (statistics.median(column) for column in zip(*runs, strict=True))
         print(f"{name:<34}{images / wall:>10.0f}{cpu:>8.2f}{floor / wall:>8.2f}")
