@@ -44,6 +44,10 @@ class Tallied:
         self._seen.append(seen)
         self.truncated += sum(rows["truncated"].to_pylist())
 
+    def seen(self) -> npt.NDArray[np.void]:
+        """Returns `content`, `label` and `split` of each row, as numbers, in the index's order."""
+        return np.concatenate(self._seen)
+
     @property
     def images(self) -> int:
         """How many rows went by."""
@@ -51,7 +55,7 @@ class Tallied:
 
     def counts(self) -> dict[str, Any]:
         """Returns what metadata.json says of the dataset's images."""
-        seen = np.concatenate(self._seen)
+        seen = self.seen()
         table = np.zeros((len(SPLITS), len(self._number)), np.int64)
         np.add.at(table, (seen["split"], seen["label"]), 1)
         splits = {
@@ -68,7 +72,7 @@ class Tallied:
 
     def repeated(self, most: int) -> list[str]:
         """Returns the first digits of the contents that several files have, in order."""
-        contents = np.sort(np.concatenate([seen["content"] for seen in self._seen]))
+        contents = np.sort(self.seen()["content"])
         again = np.unique(contents[1:][contents[1:] == contents[:-1]])
         return [f"{content:0{CONTENT_DIGITS}x}" for content in again[:most].tolist()]
 

@@ -6,6 +6,7 @@ the same one every time. However large the dataset, a bounded number of records 
 
 import base64
 import collections
+import difflib
 import io
 import itertools
 from collections.abc import Sequence
@@ -21,12 +22,16 @@ from PIL import Image
 
 from imageshards.pipeline import tfrecord
 from imageshards.pipeline.index import CONTENT_DIGITS, Tallied
+from imageshards.pipeline.lookalikes import look_alikes
 from imageshards.pipeline.shards import ShardFacts, read_frames
 
 _PICTURES = 120  # in the whole report
 _RECORDS = 4000  # a split, among which pictures of each label are looked for
 _LISTED = 20
 _THUMBNAIL = 112
+_LOOKED_AT = 1_000_000  # pictures, among which look-alikes are looked for
+_COMPARED = 2000  # labels, among which the one is looked for that a rare label may mean
+_FEW = 3  # images of a label, below which it is remarked upon
 
 
 def write_report(
@@ -42,6 +47,7 @@ def write_report(
     folder = path.parent
     index = pq.ParquetFile(folder / "index.parquet")
     sizes = index.read(["width", "height"])
+    alike = _look_alikes(index, tallied, folder)
     rejected = tallied.rejected
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
@@ -56,7 +62,8 @@ def write_report(
         sheets=_contact_sheets(folder, labels, written),
         originals=_originals(sizes["width"].to_numpy(), sizes["height"].to_numpy()),
         duplicates=_duplicates(index, tallied.repeated(10 * _LISTED)),
-        remarks=_remarks(labels, metadata),
+        alike=alike,
+        remarks=_remarks(labels, metadata, alike),
         reasons=[
             (reason, count, [reject for reject in rejected if reject.reason == reason][:_LISTED])
             for reason, count in sorted(reasons.items())
@@ -123,14 +130,69 @@ def _duplicates(index: pq.ParquetFile, repeated: Sequence[str]) -> list[list[dic
     return sorted(groups.values(), key=oddness)[:_LISTED]
 
 
-def _remarks(labels: Sequence[str], metadata: dict[str, Any]) -> list[str]:
+def _look_alikes(index: pq.ParquetFile, tallied: Tallied, folder: Path) -> dict[str, Any]:
+    """Returns how many pairs look alike, and the oddest of them with their pictures: two splits before two labels."""
+    seen = tallied.seen()
+    every = -(-len(seen) // _LOOKED_AT)
+    hashes = index.read(["phash"])["phash"].to_numpy()[::every]
+    pairs = look_alikes(hashes, seen["content"][::every])
+    one, other = seen[pairs["one"] * every], seen[pairs["other"] * every]
+    splits, labels = one["split"] != other["split"], one["label"] != other["label"]
+    shown = pairs[np.lexsort((pairs["one"], pairs["bits"], ~labels, ~splits))][:_LISTED]
+    rows = _rows(index, {int(number) * every for name in ("one", "other") for number in shown[name]})
+    pictures = {number: _picture(row, folder) for number, row in rows.items()}
+    return {
+        "count": len(pairs),
+        "in_several_splits": int(splits.sum()),
+        "with_several_labels": int(labels.sum()),
+        "every": every,
+        "pairs": [(pictures[int(one) * every], pictures[int(other) * every]) for one, other, _ in shown.tolist()],
+    }
+
+
+def _rows(index: pq.ParquetFile, numbers: set[int]) -> dict[int, dict[str, Any]]:
+    """Returns the index's rows of these numbers."""
+    found: dict[int, dict[str, Any]] = {}
+    start = 0
+    for batch in index.iter_batches(columns=["key", "label", "split", "shard", "offset", "length"]) if numbers else ():
+        here = sorted(number for number in numbers if start <= number < start + len(batch))
+        rows = batch.take(pa.array([number - start for number in here], pa.int64())).to_pylist()
+        found.update(zip(here, rows, strict=True))
+        start += len(batch)
+    return found
+
+
+def _picture(row: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Returns what a page shows of one image of the index."""
+    with (folder / row["shard"]).open("rb") as shard:
+        shard.seek(row["offset"])
+        record = tfrecord.decode(shard.read(row["length"]))
+    return {**row, "picture": _thumbnail(record.image)}
+
+
+def _remarks(labels: Sequence[str], metadata: dict[str, Any], alike: dict[str, Any]) -> list[str]:
     """Returns, in words, what a person should look at."""
     totals = {label: sum(split[label] for split in metadata["splits"].values()) for label in labels}
-    remarks = [f"label {label!r} has {count} image{'s' * (count != 1)}" for label, count in totals.items() if count < 3]
+    common = [label for label, count in totals.items() if count >= _FEW][:_COMPARED]
+    few = [label for label, count in totals.items() if count < _FEW]
+    remarks = []
+    for label in few[:_LISTED]:
+        meant = difflib.get_close_matches(label, common, n=1, cutoff=0.8)
+        question = f"; did you mean {meant[0]!r}?" if meant else ""
+        remarks.append(f"label {label!r} has {totals[label]} image{'s' * (totals[label] != 1)}{question}")
+    if len(few) > _LISTED:
+        remarks.append(f"{len(few) - _LISTED:,} more labels have fewer than {_FEW} images")
     best = max(totals.values())
     remarks.append(f"always saying the most frequent label would be right for {best / sum(totals.values()):.0%}")
     if metadata["duplicates"]["in_several_splits"]:
         remarks.append(f"{metadata['duplicates']['in_several_splits']} pictures are in several splits at once")
     if metadata["duplicates"]["with_several_labels"]:
         remarks.append(f"{metadata['duplicates']['with_several_labels']} pictures have several labels")
+    if alike["count"]:
+        sampled = f" (among every {alike['every']}th picture)" if alike["every"] > 1 else ""
+        remarks.append(
+            f"{alike['count']:,} pair{'s' * (alike['count'] != 1)} of look-alikes,"
+            f" {alike['in_several_splits']:,} of them in two splits and"
+            f" {alike['with_several_labels']:,} under two labels{sampled}"
+        )
     return remarks

@@ -1,0 +1,50 @@
+"""Pictures that look alike though their files differ: pairs of perceptual hashes that differ in a few bits.
+
+Two 64-bit hashes that differ in at most three bits are equal in one of their quarters, so only pictures that share a
+quarter are compared, and sorting takes the place of comparing all with all.
+Source: Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+MOST_BITS = 3
+_QUARTERS = tuple(np.uint64(shift) for shift in (0, 16, 32, 48))
+_NEIGHBOURS = 64  # of a picture, in the order of the hashes that share a quarter, that it is compared with
+_TELLING = (8, 56)  # a hash with fewer or more bits set is that of a plain surface, and all of them look alike
+
+PAIRS = np.dtype([("one", "<i8"), ("other", "<i8"), ("bits", "u1")])
+
+
+def look_alikes(hashes: npt.NDArray[np.uint64], contents: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
+    """Returns PAIRS of row numbers, `one` < `other`, of pictures that look alike and are not the same file."""
+    bits_set = np.bitwise_count(hashes)
+    rows = np.flatnonzero((bits_set >= _TELLING[0]) & (bits_set <= _TELLING[1]))
+    found = [np.zeros(0, PAIRS)]
+    for shift in _QUARTERS:
+        quarter = hashes[rows] >> shift & np.uint64(0xFFFF)
+        order = np.lexsort((hashes[rows], quarter))
+        found += _among_neighbours(rows[order], quarter[order], hashes, contents)
+    pairs: npt.NDArray[np.void] = np.unique(np.concatenate(found))
+    return pairs
+
+
+def _among_neighbours(
+    rows: npt.NDArray[np.int64],
+    quarter: npt.NDArray[np.uint64],
+    hashes: npt.NDArray[np.uint64],
+    contents: npt.NDArray[np.uint64],
+) -> list[npt.NDArray[np.void]]:
+    found = []
+    for step in range(1, min(_NEIGHBOURS, len(rows) - 1) + 1):
+        same = np.flatnonzero(quarter[:-step] == quarter[step:])
+        if not len(same):
+            break
+        left, right = rows[same], rows[same + step]
+        bits = np.bitwise_count(hashes[left] ^ hashes[right])
+        alike = (bits <= MOST_BITS) & (contents[left] != contents[right])
+        pairs = np.zeros(int(alike.sum()), PAIRS)
+        pairs["one"], pairs["other"] = np.minimum(left, right)[alike], np.maximum(left, right)[alike]
+        pairs["bits"] = bits[alike]
+        found.append(pairs)
+    return found
