@@ -33,6 +33,7 @@ _SLICE_IMAGES = 32
 
 # Images smaller than this decode so quickly that threads would only wait for each other's Python.
 _INLINE_BYTES = 2048
+_PIXEL_BYTES = 8  # of the largest kind that is read, 16-bit RGBA; a larger file is no picture of --max-pixels
 _NOT_THE_FILES_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -182,7 +183,7 @@ def _stage(source: dict[str, Any], staging: Staging) -> Staged:
         if frame is not None:
             return {name: source[name] for name in KNOWN}, frame
     try:
-        data = _read(source, staging.root)
+        data = _read(source, staging)
         image = normalize(data, staging.how)
     except UnreadableError as error:
         return {"reason": error.reason, "detail": error.detail}, None
@@ -204,8 +205,11 @@ def _kept_frame(source: dict[str, Any], staging: Staging) -> bytes | None:
     """Returns the frame from the previous version, under the label's number of today; None where it is damaged."""
     assert staging.kept is not None
     try:
-        with (staging.kept / source["kept_shard"]).open("rb", buffering=0) as file:
-            frame = os.pread(file.fileno(), source["kept_length"], source["kept_offset"])
+        file = os.open(f"{staging.kept}/{source['kept_shard']}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            frame = os.pread(file, source["kept_length"], source["kept_offset"])
+        finally:
+            os.close(file)
         record = tfrecord.decode(frame)
     except (OSError, tfrecord.DamagedRecordError):
         return None
@@ -215,10 +219,15 @@ def _kept_frame(source: dict[str, Any], staging: Staging) -> bytes | None:
     return frame if record.label == number else tfrecord.encode(dataclasses.replace(record, label=number))
 
 
-def _read(source: dict[str, Any], root: Path) -> bytes:
+def _read(source: dict[str, Any], staging: Staging) -> bytes:
     """Returns the file's bytes, if the file is still the one that was listed."""
+    most = staging.how.max_pixels * _PIXEL_BYTES
+    if source["size"] > most:
+        raise UnreadableError(
+            Reason.TOO_LARGE, f"{source['size']:,} bytes are more than {most:,}, which --max-pixels sets"
+        )
     try:
-        file = os.open(f"{root}/{source['path']}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = os.open(f"{staging.root}/{source['path']}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             stat = os.fstat(file)
             data = b"".join(iter(lambda: os.read(file, stat.st_size + 1), b""))

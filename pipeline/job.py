@@ -77,8 +77,8 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
 
 
 def clear(dataset: Dataset) -> None:
-    """Removes what a job left that was killed after it had published."""
-    with _lock(dataset):
+    """Removes what a job left that was killed after it had published; not what a job holds that is running."""
+    with contextlib.suppress(UserError), _lock(dataset):
         shutil.rmtree(dataset.work)
 
 

@@ -8,6 +8,7 @@ crash, a hang, too much memory or another exception ends the run with libFuzzer'
 
 import io
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ with atheris.instrument_imports(include=["PIL", "imageshards"]):
     from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 
 _SECONDS = 20
-_MEGABYTES = 1500
+_MEGABYTES = 1500  # more than at the start
 _LARGEST = 40_000  # bytes
 
 HOW = (
@@ -87,7 +88,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in seeds().items():
         (folder / name).write_bytes(data)
-    limits = [f"-timeout={_SECONDS}", f"-rss_limit_mb={_MEGABYTES}", f"-max_len={_LARGEST}"]
+    # libFuzzer looks at a mark that a process takes over from the one that started it
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    limits = [f"-timeout={_SECONDS}", f"-rss_limit_mb={inherited + _MEGABYTES}", f"-max_len={_LARGEST}"]
     arguments = [sys.argv[0], *limits, f"-artifact_prefix={folder}{os.sep}found-", *sys.argv[2:], str(folder)]
     atheris.Setup(arguments, one_input)
     atheris.Fuzz()

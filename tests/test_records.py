@@ -233,6 +233,8 @@ def test_bad_files_are_listed_and_the_rest_is_built(folders: Path, tmp_path: Pat
     (folders / "dog/cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
     (folders / "dog/new.heic").write_bytes(b"\0\0\0\x18ftypheic")
     (folders / "dog/=cmd().png").write_bytes(b"x")
+    with (folders / "dog/film.jpg").open("wb") as film:
+        film.truncate(50_000_000_000)
     save(gradient(10, 10), folders / "cat/wrong-extension.jpg", format="PNG")
     code, said, _ = records(folders)
     assert code == 0
@@ -242,14 +244,15 @@ def test_bad_files_are_listed_and_the_rest_is_built(folders: Path, tmp_path: Pat
         ("cat/words.jpg", "unsupported-format"),
         ("dog/=cmd().png", "unsupported-format"),
         ("dog/cut.jpg", "truncated"),
+        ("dog/film.jpg", "too-large"),
         ("dog/new.heic", "unsupported-format"),
     ]
-    assert "36 found = 31 written + 5 rejected (1 empty, 1 truncated, 3 unsupported-format)" in said
+    assert "37 found = 31 written + 6 rejected (1 empty, 1 too-large, 1 truncated, 3 unsupported-format)" in said
     assert records(folders, "--keep-truncated")[0] == 0
     assert metadata(version)["truncated"] == 1
     code, _, error = records(folders, "--strict", "--size", "32")
     assert code == 2
-    assert "--strict, and 5 are rejected" in error
+    assert "--strict, and 6 are rejected" in error
     assert sorted(os.listdir(tmp_path / "data/pets")) == ["1.0.0"]
 
 
