@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from imageshards.pipeline.source import Source
 
 CHUNK_IMAGES = 256
+CONTENT_DIGITS = 16
 
 _KNOWN = [  # what normalizing an image finds out
     pa.field("sha256", pa.string()),
@@ -77,6 +78,11 @@ class Chunk:
 
     number: int
     name: str
+
+
+def content_number(sha256: str) -> int:
+    """Returns the first 64 bits of a digest in hexadecimal: they tell the contents of a dataset apart."""
+    return int(sha256[:CONTENT_DIGITS], 16)
 
 
 def fingerprint(sources: Iterable[Source], *more: object) -> str:

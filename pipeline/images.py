@@ -18,8 +18,8 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
@@ -68,6 +68,12 @@ class Normalization:
     quality: int = 90
     max_pixels: int = 100_000_000
     keep_truncated: bool = False
+
+    @classmethod
+    def recorded(cls, normalization: Mapping[str, Any]) -> "Normalization":
+        """Returns what a dataset's metadata or a run says of itself, which names versions of libraries besides."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in normalization.items() if name in names})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from imageshards.pipeline.chunks import Staging
-from imageshards.pipeline.facts import INDEX, KNOWN, Chunk, read_facts, read_sources
+from imageshards.pipeline.facts import CONTENT_DIGITS, INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
 from imageshards.pipeline.shards import PLACES, Places, ShardFacts
 from imageshards.pipeline.source import SPLITS, JobError, Reason, Rejected
 
-CONTENT_DIGITS = 16  # of a SHA-256 in hexadecimal, which tell contents apart
 _ROW_GROUP = 1 << 16
 
 
@@ -38,7 +37,7 @@ class Tallied:
     def add(self, rows: pa.RecordBatch) -> None:
         """Counts rows of the index."""
         seen = np.zeros(len(rows), [("content", "<u8"), ("label", "<u4"), ("split", "<u4")])
-        seen["content"] = [int(sha256[:CONTENT_DIGITS], 16) for sha256 in rows["sha256"].to_pylist()]
+        seen["content"] = [content_number(sha256) for sha256 in rows["sha256"].to_pylist()]
         seen["label"] = [self._number[label] for label in rows["label"].to_pylist()]
         seen["split"] = [SPLITS.index(split) for split in rows["split"].to_pylist()]
         self._seen.append(seen)

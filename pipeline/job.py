@@ -22,6 +22,7 @@ from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.publish import Dataset, previous_version, publish, recover
 from imageshards.pipeline.request import chunk_salt, normalization
+from imageshards.pipeline.seal import METADATA
 from imageshards.pipeline.source import UserError
 from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
 
@@ -119,7 +120,7 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
     if version is None:
         return None
     try:
-        index, metadata = read_index(version), json.loads((version / "metadata.json").read_text("utf-8"))
+        index, metadata = read_index(version), json.loads((version / METADATA).read_text("utf-8"))
         same = metadata["normalization"] == normalization(options)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         if options.redraw_splits:

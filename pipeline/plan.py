@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from imageshards.pipeline.facts import Chunk
+from imageshards.pipeline.facts import Chunk, content_number
 from imageshards.pipeline.source import SPLITS
 
 ROWS = np.dtype(
@@ -103,7 +103,7 @@ def rows_of(chunk: Chunk, sources: pa.RecordBatch, facts: pa.RecordBatch, labels
     ]
     rows["order"] = [salted("order", key) for key in sources["key"].to_pylist()]
     rows["group"] = [salted("split", group) for group in groups]
-    rows["content"] = [int(content[:16], 16) for content in contents] if rules.linked else 0
+    rows["content"] = [content_number(content) for content in contents] if rules.linked else 0
     rows["chunk"] = chunk.number
     rows["row"] = good
     rows["label"] = [labels[label] for label in sources["label"].to_pylist()]

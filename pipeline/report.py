@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from imageshards.pipeline import tfrecord
-from imageshards.pipeline.index import CONTENT_DIGITS, Tallied
+from imageshards.pipeline.facts import CONTENT_DIGITS
+from imageshards.pipeline.index import Tallied
 from imageshards.pipeline.lookalikes import look_alikes
 from imageshards.pipeline.shards import ShardFacts, read_frames
 

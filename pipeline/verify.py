@@ -28,6 +28,8 @@ from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_sha
 from imageshards.pipeline.source import SPLITS, UserError, printable
 
 NAME = "imageshards-verify"
+_INFO = "dataset_info.json"
+_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,10 +77,6 @@ def verify(version: Path) -> Iterator[str]:
     yield from broken or _check_content(version, sealed)
     if broken:  # what they say of the shards is worth nothing
         yield from _check_files(version, sealed, shards)
-
-
-_INFO = "dataset_info.json"
-_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 
 
 def _check_files(version: Path, sealed: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
@@ -130,8 +128,7 @@ def _check_shards(
     version: Path, metadata: dict[str, Any], labels: list[str], index: pa.Table, written: dict[str, ShardFacts]
 ) -> Iterator[str]:
     """Yields what is wrong with the shards that the index names, and fills `written` with what the others hold."""
-    fields = {field.name for field in dataclasses.fields(Normalization)}
-    how = Normalization(**{name: value for name, value in metadata["normalization"].items() if name in fields})
+    how = Normalization.recorded(metadata["normalization"])
     index = index.select(["shard", *_Rows.COLUMNS]).sort_by([("shard", "ascending"), ("offset", "ascending")])
     names, counts = pc.value_counts(index["shard"]).flatten()
     starts = [0, *pc.cumulative_sum(counts).to_pylist()]

@@ -134,9 +134,8 @@ def _open(options: Options) -> tuple[Any, list[str], Normalization]:
     from imageshards.train.export import load
 
     model, labels, settings = load(Path(options.run))
-    fields = {field.name for field in dataclasses.fields(Normalization)}
     try:
-        how = Normalization(**{name: value for name, value in settings["normalization"].items() if name in fields})
+        how = Normalization.recorded(settings["normalization"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{options.run}: run.json does not say how photos become images: {error}") from error
     return model, labels, how

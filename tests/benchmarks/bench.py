@@ -1,7 +1,7 @@
 """All speed claims in one run: floor, ours and peers on the same pictures, one after the other; prints tables.
 
-    make bench            a quarter of an hour or more
-    make bench QUICK=1    three minutes: fewer pictures, one round, no peers that must be installed first
+    make bench            half an hour or more
+    make bench QUICK=1    some minutes: fewer pictures, one round, and only the peers that are installed
 
 Wall and CPU seconds are of whole commands, their start included, and medians of alternating rounds; the peak is that of
 the largest process. What cannot run here is named, with the reason.
