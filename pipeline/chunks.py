@@ -28,6 +28,9 @@ from imageshards.pipeline.source import Reason
 # What is known of an image, by the columns of the FACTS schema, and its frame unless it is rejected.
 Staged = tuple[dict[str, Any], bytes | None]
 
+# A chunk that is staged, and its facts.
+Done = tuple[Chunk, pa.RecordBatch]
+
 # So much is one thread's task: small images share the cost of the hand-over, large ones spread over the threads.
 _SLICE_BYTES = 1 << 18
 _SLICE_IMAGES = 32
@@ -127,7 +130,7 @@ class Stager:
         self._threads = concurrent.futures.ThreadPoolExecutor(staging.workers)
         self._under_way: collections.deque[tuple[_Open, Callable[[], list[Staged]]]] = collections.deque()
 
-    def stage(self, chunk: Chunk, sources: list[dict[str, Any]]) -> Iterator[Chunk]:
+    def stage(self, chunk: Chunk, sources: list[dict[str, Any]]) -> Iterator[Done]:
         """Begins a chunk, whose `sources` are rows of the SOURCES schema; yields those that are done by now."""
         slices = list(_slices(sources))
         opened = _Open(chunk, self._staging.staged(chunk).open("wb"), len(slices))
@@ -138,7 +141,7 @@ class Stager:
             if len(self._under_way) > 2 * self._staging.workers:
                 yield from self._take()
 
-    def finish(self) -> Iterator[Chunk]:
+    def finish(self) -> Iterator[Done]:
         """Yields the chunks that were still under way."""
         while self._under_way:
             yield from self._take()
@@ -150,7 +153,7 @@ class Stager:
     def _stage_slice(self, sources: list[dict[str, Any]]) -> list[Staged]:
         return [_stage(source, self._staging) for source in sources]
 
-    def _take(self) -> Iterator[Chunk]:
+    def _take(self) -> Iterator[Done]:
         """Waits for the slice that began first; slices end in the order of the sources."""
         opened, result = self._under_way.popleft()
         staged = result()
@@ -160,8 +163,7 @@ class Stager:
         opened.slices_left -= 1
         if not opened.slices_left:
             opened.file.close()
-            write_facts(self._staging.facts(opened.chunk), opened.facts)
-            yield opened.chunk
+            yield opened.chunk, write_facts(self._staging.facts(opened.chunk), opened.facts)
 
 
 def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -237,7 +239,9 @@ def _read(source: dict[str, Any], staging: Staging) -> bytes:
     try:
         with _opened(f"{staging.root}/{source['path']}") as file:
             stat = os.fstat(file)
-            data = b"".join(iter(lambda: os.read(file, stat.st_size + 1), b""))
+            data = os.read(file, stat.st_size + 1)  # a byte more: one that grows is seen
+            while len(data) < stat.st_size and (more := os.read(file, stat.st_size)):
+                data += more
     except OSError as error:
         if error.errno in _NOT_THE_FILES_FAULT:
             raise

@@ -125,13 +125,14 @@ def read_sources(path: Path) -> pa.RecordBatchFileReader:
     return pa.ipc.open_file(pa.memory_map(str(path)))
 
 
-def write_facts(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Publishes a chunk's facts: the file is there whole, or not at all."""
-    table = pa.Table.from_pylist(list(rows), FACTS)
+def write_facts(path: Path, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
+    """Publishes a chunk's facts, and returns them: the file is there whole, or not at all."""
+    facts = pa.RecordBatch.from_pylist(list(rows), FACTS)
     aside = path.with_suffix(".tmp")
     with pa.OSFile(str(aside), "wb") as file, pa.ipc.new_file(file, FACTS) as writer:
-        writer.write_table(table)
+        writer.write_batch(facts)
     aside.replace(path)
+    return facts
 
 
 def read_facts(path: Path) -> pa.RecordBatch:

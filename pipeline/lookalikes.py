@@ -11,6 +11,7 @@ import numpy.typing as npt
 MOST_BITS = 3
 _QUARTERS = tuple(np.uint64(shift) for shift in (0, 16, 32, 48))
 _NEIGHBOURS = 64  # of a picture, in the order of the hashes that share a quarter, that it is compared with
+_ROWS = np.uint64(1 << 32)  # a pair of row numbers is one number: sorting those is quick
 _TELLING = (8, 56)  # a hash with fewer or more bits set is that of a plain surface, and all of them look alike
 
 PAIRS = np.dtype([("one", "<i8"), ("other", "<i8"), ("bits", "u1")])
@@ -20,12 +21,15 @@ def look_alikes(hashes: npt.NDArray[np.uint64], contents: npt.NDArray[np.uint64]
     """Returns PAIRS of row numbers, `one` < `other`, of pictures that look alike and are not the same file."""
     bits_set = np.bitwise_count(hashes)
     rows = np.flatnonzero((bits_set >= _TELLING[0]) & (bits_set <= _TELLING[1]))
-    found = [np.zeros(0, PAIRS)]
+    found = [np.zeros(0, np.uint64)]
     for shift in _QUARTERS:
         quarter = hashes[rows] >> shift & np.uint64(0xFFFF)
         order = np.lexsort((hashes[rows], quarter))
         found += _among_neighbours(rows[order], quarter[order], hashes, contents)
-    pairs: npt.NDArray[np.void] = np.unique(np.concatenate(found))
+    one, other = np.divmod(np.unique(np.concatenate(found)), _ROWS)
+    pairs = np.zeros(len(one), PAIRS)
+    pairs["one"], pairs["other"] = one, other
+    pairs["bits"] = np.bitwise_count(hashes[one] ^ hashes[other])
     return pairs
 
 
@@ -34,7 +38,7 @@ def _among_neighbours(
     quarter: npt.NDArray[np.uint64],
     hashes: npt.NDArray[np.uint64],
     contents: npt.NDArray[np.uint64],
-) -> list[npt.NDArray[np.void]]:
+) -> list[npt.NDArray[np.uint64]]:
     found = []
     for step in range(1, min(_NEIGHBOURS, len(rows) - 1) + 1):
         same = np.flatnonzero(quarter[:-step] == quarter[step:])
@@ -43,8 +47,6 @@ def _among_neighbours(
         left, right = rows[same], rows[same + step]
         bits = np.bitwise_count(hashes[left] ^ hashes[right])
         alike = (bits <= MOST_BITS) & (contents[left] != contents[right])
-        pairs = np.zeros(int(alike.sum()), PAIRS)
-        pairs["one"], pairs["other"] = np.minimum(left, right)[alike], np.maximum(left, right)[alike]
-        pairs["bits"] = bits[alike]
-        found.append(pairs)
+        left, right = left[alike].astype(np.uint64), right[alike].astype(np.uint64)
+        found.append(np.minimum(left, right) * _ROWS + np.maximum(left, right))
     return found

@@ -17,7 +17,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from imageshards.pipeline import plan, shards
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
-from imageshards.pipeline.facts import Chunk, read_facts, read_sources
+from imageshards.pipeline.facts import Chunk, read_sources
 from imageshards.pipeline.plan import Rows, Rules, Totals
 from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
@@ -43,11 +43,11 @@ class Stage(beam.DoFn):  # type: ignore[misc]
             yield self._rows(chunk, facts)
         else:
             for done in self._stager.stage(chunk, sources.to_pylist()):
-                yield self._rows(done, read_facts(self._staging.facts(done)))
+                yield self._rows(*done)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for done in self._stager.finish():
-            yield GlobalWindows.windowed_value(self._rows(done, read_facts(self._staging.facts(done))))
+            yield GlobalWindows.windowed_value(self._rows(*done))
 
     def teardown(self) -> None:
         self._stager.close()
