@@ -23,6 +23,8 @@ from imageshards.train.options import Options
 
 _UNBALANCED = 1.5  # labels count as unbalanced where the most frequent has so many times the images of the rarest
 _FINE_TUNING_RATE = 1e-5
+_FEATURES_AT_ONCE = 256
+_STEPS_AT_ONCE = 8  # of a head on kept features: it computes less in a step than Python takes to begin one
 
 
 @dataclasses.dataclass
@@ -40,7 +42,7 @@ class Fitted:
         """Returns the probabilities (images, labels) of a split, in the order of the records."""
         result: npt.NDArray[np.float32]
         if self.top is not None:
-            result = self.top.predict(self.features[split], batch_size=256, verbose=0)
+            result = self.top.predict(self.features[split], batch_size=_FEATURES_AT_ONCE, verbose=0)
         else:
             result = self.model.predict(evaluation_batches(dataset, split, 64), verbose=0)
         return result
@@ -91,8 +93,10 @@ def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: P
         truth = {split: labels(dataset, split) for split in dataset.splits}
         batch_size = options.images_a_step(len(truth["train"]))
         batches = FeatureBatches(features["train"], truth["train"], batch_size, options.seed)
-        validation = (features["validation"], truth["validation"]) if "validation" in features else None
-        run.train(top, batches, validation, options.epochs, rate)
+        validation = None
+        if "validation" in features:
+            validation = FeatureBatches(features["validation"], truth["validation"], _FEATURES_AT_ONCE, options.seed)
+        run.train(top, batches, validation, options.epochs, rate, steps_at_once=_STEPS_AT_ONCE)
     if options.fine_tune and not run.interrupted:
         bottom.trainable = True
         run.train(model, *_batches(options, dataset), options.fine_tune, _FINE_TUNING_RATE)
@@ -125,9 +129,14 @@ class _Run:
         self.best_epoch = 0
         self.interrupted = False
 
-    def train(self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: Any) -> None:
+    def train(self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: Any, steps_at_once: int = 1) -> None:
         """Trains for up to `epochs`; the weights of the best one are the model's afterwards."""
-        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(
+            keras.optimizers.Adam(rate),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            steps_per_execution=steps_at_once,
+        )
         watched = ("val_" if validation is not None else "") + self._options.watch
         patience = self._options.patience or epochs
         mode = "min" if self._options.watch == "loss" else "max"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import tensorflow_datasets as tfds
 
 from imageshards.pipeline.source import SPLITS, UserError
 
-_MOST_SHUFFLED = 10_000
+_MOST_SHUFFLED = 2_048  # the records lie in a salted order already
 _SHARDS_AT_ONCE = 8
+_KEPT_BYTES = 1 << 30  # of pixels, decoded once and kept in memory
+_READ_BYTES = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +95,22 @@ def open_dataset(name: str, data: str, validation_percent: int) -> Dataset:
 
 
 def training_batches(
-    dataset: Dataset, batch_size: int, shuffle_buffer: int, seed: int, augment: Any = None
+    dataset: Dataset, batch_size: int, shuffle_buffer: int, seed: int, augment: Any = None, kept_bytes: int = _KEPT_BYTES
 ) -> tf.data.Dataset:
-    """Yields the training images in another order every epoch; the order is decided by `seed`."""
-    buffer = shuffle_buffer or min(_MOST_SHUFFLED, dataset.count("train"))
-    stored = _stored(dataset, "train", shuffle_files=True, seed=seed)  # shards in another order, interleaved
-    stored = stored.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)  # a tenth of the pixels' memory
-    batches = _decoded(dataset, stored).batch(batch_size)
+    """Yields the training images in another order every epoch; the order is decided by `seed`.
+
+    Where all their pixels fit into `kept_bytes` they are decoded once. Else images are shuffled as they are stored, which
+    takes a tenth of the pixels' memory, and decoded in every epoch.
+    """
+    count = dataset.count("train")
+    buffer = shuffle_buffer or min(_MOST_SHUFFLED, count)
+    if count * math.prod(dataset.image_shape) <= kept_bytes:
+        images = _decoded(dataset, _records(dataset, "train")).cache()
+        images = images.shuffle(shuffle_buffer or count, seed=seed, reshuffle_each_iteration=True)
+    else:
+        records = _records(dataset, "train", seed).shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+        images = _decoded(dataset, records)
+    batches = images.batch(batch_size)
     if augment is not None:
         batches = batches.map(
             lambda images, labels: (tf.cast(augment(images, training=True), tf.uint8), labels),
@@ -109,7 +121,7 @@ def training_batches(
 
 def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> tf.data.Dataset:
     """Yields the images of a split once, in the order of the records; the last batch may be smaller."""
-    return _decoded(dataset, _stored(dataset, split)).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    return _decoded(dataset, _records(dataset, split)).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def keys(dataset: Dataset, split: str) -> list[str]:
@@ -131,28 +143,29 @@ def _column(dataset: Dataset, split: str, name: str) -> list[Any]:
     return [value for batch in records.batch(1024).as_numpy_iterator() for value in batch[name].tolist()]
 
 
-def _stored(dataset: Dataset, split: str, *, shuffle_files: bool = False, seed: int = 0) -> tf.data.Dataset:
-    """Yields each image as it is stored, in its encoding, and its label."""
-    config = _ordered()
-    if shuffle_files:
-        config = tfds.ReadConfig(
-            shuffle_seed=seed,
-            interleave_cycle_length=_SHARDS_AT_ONCE,
-            shuffle_reshuffle_each_iteration=True,
-            try_autocache=False,
-        )
-    wanted = tfds.decode.PartialDecoding(
-        {dataset.image_key: True, dataset.label_key: True}, decoders={dataset.image_key: tfds.decode.SkipDecoding()}
+def _records(dataset: Dataset, split: str, seed: int | None = None) -> tf.data.Dataset:
+    """Yields the serialized records of a split, in order; with a seed, shards in another order every epoch, mixed."""
+    pieces = dataset.builder.info.splits[dataset.splits[split]].file_instructions
+    skips, takes = (np.array([getattr(piece, name) for piece in pieces], np.int64) for name in ("skip", "take"))
+    files = tf.data.Dataset.from_tensor_slices(([piece.filename for piece in pieces], skips, takes))
+    if seed is not None:
+        files = files.shuffle(len(pieces), seed=seed, reshuffle_each_iteration=True)
+    return files.interleave(
+        lambda name, skip, take: tf.data.TFRecordDataset(name, buffer_size=_READ_BYTES).skip(skip).take(take),
+        cycle_length=1 if seed is None else _SHARDS_AT_ONCE,
     )
-    records = dataset.builder.as_dataset(
-        split=dataset.splits[split], shuffle_files=shuffle_files, decoders=wanted, read_config=config
-    )
-    return records.map(lambda record: (record[dataset.image_key], record[dataset.label_key]))
 
 
-def _decoded(dataset: Dataset, stored: tf.data.Dataset) -> tf.data.Dataset:
-    decode = dataset.builder.info.features[dataset.image_key].decode_example
-    return stored.map(lambda image, label: (decode(image), label), num_parallel_calls=tf.data.AUTOTUNE)
+def _decoded(dataset: Dataset, records: tf.data.Dataset) -> tf.data.Dataset:
+    """Parses and decodes in one step: each step more costs a hand-over between threads an image."""
+    names = dataset.image_key, dataset.label_key
+    wanted = tfds.features.FeaturesDict({name: dataset.builder.info.features[name] for name in names})
+
+    def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        example = wanted.deserialize_example(record)
+        return example[names[0]], example[names[1]]
+
+    return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _ordered() -> tfds.ReadConfig:

@@ -73,7 +73,7 @@ class Options:
     """Weigh rare labels more, where the labels are unbalanced (auto), or never (off)."""
 
     shuffle_buffer: int = field(default=0, metavar="N")
-    """Images in the shuffle buffer; 10,000, or as many as there are, unless given."""
+    """Images in the shuffle buffer; all where their pixels fit into 1 GB, else 2,048, unless given."""
 
     seed: int = field(default=0, metavar="N")
     """Decides initial weights, the order of images and augmentation."""
