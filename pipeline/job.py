@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import shutil
@@ -59,6 +60,7 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
                 | "Splits" >> DrawSplits(rules)  # ROWS
                 | "Shards" >> WriteShards(dataset, staging, chunks, options.shards)
             )
+        gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(dataset.work))
         tallied = write_index(dataset.made / "index.parquet", staging, chunks, written)
         tallied.rejected += reading.rejected

@@ -18,14 +18,18 @@ PAIRS = np.dtype([("one", "<i8"), ("other", "<i8"), ("bits", "u1")])
 
 
 def look_alikes(hashes: npt.NDArray[np.uint64], contents: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
-    """Returns PAIRS of row numbers, `one` < `other`, of pictures that look alike and are not the same file."""
-    bits_set = np.bitwise_count(hashes)
-    rows = np.flatnonzero((bits_set >= _TELLING[0]) & (bits_set <= _TELLING[1]))
+    """Returns PAIRS of row numbers, `one` < `other`, of pictures that look alike and are not the same file.
+
+    Of rows with the same contents the first one stands for all.
+    """
+    _, rows = np.unique(contents, return_index=True)
+    bits_set = np.bitwise_count(hashes[rows])
+    rows = np.sort(rows[(bits_set >= _TELLING[0]) & (bits_set <= _TELLING[1])])
     found = [np.zeros(0, np.uint64)]
     for shift in _QUARTERS:
         quarter = hashes[rows] >> shift & np.uint64(0xFFFF)
         order = np.lexsort((hashes[rows], quarter))
-        found += _among_neighbours(rows[order], quarter[order], hashes, contents)
+        found += _among_neighbours(rows[order], quarter[order], hashes)
     one, other = np.divmod(np.unique(np.concatenate(found)), _ROWS)
     pairs = np.zeros(len(one), PAIRS)
     pairs["one"], pairs["other"] = one, other
@@ -37,7 +41,6 @@ def _among_neighbours(
     rows: npt.NDArray[np.int64],
     quarter: npt.NDArray[np.uint64],
     hashes: npt.NDArray[np.uint64],
-    contents: npt.NDArray[np.uint64],
 ) -> list[npt.NDArray[np.uint64]]:
     found = []
     for step in range(1, min(_NEIGHBOURS, len(rows) - 1) + 1):
@@ -46,7 +49,7 @@ def _among_neighbours(
             break
         left, right = rows[same], rows[same + step]
         bits = np.bitwise_count(hashes[left] ^ hashes[right])
-        alike = (bits <= MOST_BITS) & (contents[left] != contents[right])
+        alike = bits <= MOST_BITS
         left, right = left[alike].astype(np.uint64), right[alike].astype(np.uint64)
         found.append(np.minimum(left, right) * _ROWS + np.maximum(left, right))
     return found
