@@ -129,7 +129,9 @@ class _Run:
         self.best_epoch = 0
         self.interrupted = False
 
-    def train(self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: Any, steps_at_once: int = 1) -> None:
+    def train(
+        self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: Any, steps_at_once: int = 1
+    ) -> None:
         """Trains for up to `epochs`; the weights of the best one are the model's afterwards."""
         model.compile(
             keras.optimizers.Adam(rate),

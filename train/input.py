@@ -95,7 +95,12 @@ def open_dataset(name: str, data: str, validation_percent: int) -> Dataset:
 
 
 def training_batches(
-    dataset: Dataset, batch_size: int, shuffle_buffer: int, seed: int, augment: Any = None, kept_bytes: int = _KEPT_BYTES
+    dataset: Dataset,
+    batch_size: int,
+    shuffle_buffer: int,
+    seed: int,
+    augment: Any = None,
+    kept_bytes: int = _KEPT_BYTES,
 ) -> tf.data.Dataset:
     """Yields the training images in another order every epoch; the order is decided by `seed`.
 
