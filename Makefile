@@ -30,6 +30,9 @@ endif
 verify: .venv/.editable ## DATASET=… [OUT=data]: what was published, read again and held against its checksums
 	@$(BIN)/imageshards-verify "$${OUT:-data}/$${DATASET:?say which, as in make verify DATASET=pexels}"
 
+report: .venv/.editable ## DATASET=… [OUT=data SRC=]: its report.html, drawn anew
+	@$(BIN)/imageshards-report "$${OUT:-data}/$${DATASET:?say which, as in make report DATASET=pexels}" $(call flag,src,SRC)
+
 ##@ Classifiers
 
 train: .venv/.editable ## DATASET=… [MODEL=mobilenet|mnist|cnn EPOCHS= DATA= RUNS= ARGS=]
@@ -82,7 +85,7 @@ help: ## this list
 .venv/.editable: .venv/.locked pyproject.toml build/sources.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --config-settings editable_mode=strict --editable .
-	@$(BIN)/python -m compileall -q build
+	@$(BIN)/python -m compileall -q build/__editable__*
 	@touch $@
 
 SOURCES := $(shell find pipeline datasets train -type f -not -name '*.pyc' 2>/dev/null | LC_ALL=C sort)
@@ -92,4 +95,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify train predict test bench fuzz check format clean help FORCE
+.PHONY: records verify report train predict test bench fuzz check format clean help FORCE

@@ -76,7 +76,8 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
             "normalization": normalization(options),
             "parameters": options.parameters(),
         }
-        return publish(dataset, reading.labels, staging.how, [facts for facts, _ in written], tallied, about)
+        facts = [facts for facts, _ in written]
+        return publish(dataset, reading.labels, staging.how, facts, tallied, about, staging.root)
 
 
 def clear(dataset: Dataset) -> None:

@@ -12,7 +12,7 @@ MOST_BITS = 3
 _QUARTERS = tuple(np.uint64(shift) for shift in (0, 16, 32, 48))
 _NEIGHBOURS = 64  # of a picture, in the order of the hashes that share a quarter, that it is compared with
 _ROWS = np.uint64(1 << 32)  # a pair of row numbers is one number: sorting those is quick
-_TELLING = (8, 56)  # a hash with fewer or more bits set is that of a plain surface, and all of them look alike
+_TELLING = (8, 56)  # bits set, outside of which a hash is that of a plain surface
 
 PAIRS = np.dtype([("one", "<i8"), ("other", "<i8"), ("bits", "u1")])
 
@@ -23,8 +23,7 @@ def look_alikes(hashes: npt.NDArray[np.uint64], contents: npt.NDArray[np.uint64]
     Of rows with the same contents the first one stands for all.
     """
     _, rows = np.unique(contents, return_index=True)
-    bits_set = np.bitwise_count(hashes[rows])
-    rows = np.sort(rows[(bits_set >= _TELLING[0]) & (bits_set <= _TELLING[1])])
+    rows = np.sort(rows[~plain(hashes[rows])])
     found = [np.zeros(0, np.uint64)]
     for shift in _QUARTERS:
         quarter = hashes[rows] >> shift & np.uint64(0xFFFF)
@@ -35,6 +34,12 @@ def look_alikes(hashes: npt.NDArray[np.uint64], contents: npt.NDArray[np.uint64]
     pairs["one"], pairs["other"] = one, other
     pairs["bits"] = np.bitwise_count(hashes[one] ^ hashes[other])
     return pairs
+
+
+def plain(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Says which hashes are those of plain surfaces, and tell nothing: all such pictures look alike."""
+    bits_set = np.bitwise_count(hashes)
+    return (bits_set < _TELLING[0]) | (bits_set > _TELLING[1])
 
 
 def _among_neighbours(

@@ -67,10 +67,11 @@ def publish(
     written: Sequence[ShardFacts],
     tallied: Tallied,
     about: dict[str, Any],
+    root: Path,
 ) -> dict[str, Any]:
     """Writes the files beside the shards and index.parquet, and moves the dataset to its place.
 
-    `about` goes into metadata.json; what that says of the dataset is returned.
+    `about` goes into metadata.json; what that says of the dataset is returned. `root` is SRC.
     """
     made = dataset.made
     _write_rejected(made / "rejected.csv", tallied.rejected)
@@ -85,7 +86,7 @@ def publish(
         "rejected": _by_reason(reject for reject in tallied.rejected if not reject.is_row),
         "rejected_rows": _by_reason(reject for reject in tallied.rejected if reject.is_row),
     }
-    write_report(made / "report.html", dataset.name, dataset.version, labels, written, tallied, described)
+    write_report(made, dataset.name, dataset.version, labels, tallied, described, str(root))
     digests = {facts.name: facts.sha256 for facts in written}
     digests |= {path.name: file_digest(path) for path in made.iterdir() if path.name not in digests}
     digests["dataset_info.json"] = hashlib.sha256(info.encode()).hexdigest()

@@ -2,146 +2,225 @@
 
 Numbers come from index.parquet and metadata.json, pictures from the shards: their salted order is a random choice, and
 the same one every time. However large the dataset, a bounded number of records is looked at.
+
+The command `imageshards-report` draws it anew for a version that is published already.
 """
 
-import base64
 import collections
+import csv
+import dataclasses
 import difflib
 import io
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
+from simple_parsing import field
 
-from imageshards.pipeline import tfrecord
+from imageshards.pipeline import seal, tfrecord
+from imageshards.pipeline.command import new_parser, run_command
 from imageshards.pipeline.facts import CONTENT_DIGITS
+from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.index import Tallied
-from imageshards.pipeline.lookalikes import look_alikes
-from imageshards.pipeline.shards import ShardFacts, read_frames
+from imageshards.pipeline.lookalikes import look_alikes, plain
+from imageshards.pipeline.page import render, thumbnail_of
+from imageshards.pipeline.shards import read_frames
+from imageshards.pipeline.source import SPLITS, Reason, Rejected, UserError
 
-_PICTURES = 120  # in the whole report
+NAME = "imageshards-report"
+REPORT = "report.html"
+
+_PICTURES = 120  # of contact sheets, in the whole report
 _RECORDS = 4000  # a split, among which pictures of each label are looked for
 _LISTED = 20
-_THUMBNAIL = 112
 _LOOKED_AT = 1_000_000  # pictures, among which look-alikes are looked for
+_PLAIN_LOOKED_AT = 500
+_PLAIN_SHOWN = 8
 _COMPARED = 2000  # labels, among which the one is looked for that a rare label may mean
 _FEW = 3  # images of a label, below which it is remarked upon
+_REJECT_BYTES = 1 << 26
+_SHOWN = ("key", "label", "split", "shard", "offset", "length")
+
+# What lies outside SRC, changes, or is too much to decode: no picture of it is drawn.
+_UNSEEN = (Reason.LINK_OUTSIDE, Reason.DANGLING_LINK, Reason.TOO_LARGE, Reason.TOO_SLOW, Reason.CHANGED, Reason.EMPTY)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Draws report.html of a published dataset anew, from its index and its shards."""
+
+    dataset: str = field(positional=True, metavar="DIR")
+    """The published version, OUT/<dataset>/<version>; or OUT/<dataset>, which stands for its newest."""
+
+    src: str = field(default="", metavar="SRC")
+    """The folder that the dataset was made from: rejected images are drawn from there, and from nowhere else."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and exits: 0 done, 2 a mistake."""
+    run_command(NAME, _run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
+    version = newest_version(Path(options.dataset))
+    try:
+        digests = seal.read_seal(version)
+        metadata = json.loads((version / seal.METADATA).read_text("utf-8"))
+        labels = (version / "label.labels.txt").read_text("utf-8").split("\n")[:-1]
+        tallied = Tallied(labels)
+        for batch in pq.ParquetFile(version / "index.parquet").iter_batches():
+            tallied.add(batch)
+        tallied.rejected = _read_rejected(version / "rejected.csv")
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise UserError(f"{version}: cannot be read: {error}; imageshards-verify says what is wrong with it") from error
+    write_report(version, version.parent.name, version.name, labels, tallied, metadata, options.src or None)
+    digests[REPORT] = seal.file_digest(version / REPORT)
+    described = {name: value for name, value in metadata.items() if name != "sha256"}
+    (version / seal.METADATA).write_text(seal.seal(described, digests), encoding="utf-8", newline="\n")
+    print(version / REPORT)
+    return 0
+
+
+def newest_version(folder: Path) -> Path:
+    """Returns `folder` if it is a published version, else the newest one in it.
+
+    Raises:
+      UserError: there is none.
+    """
+    if (folder / "dataset_info.json").exists():
+        return folder
+    versions = [path.parent for path in folder.glob("*.*.*/dataset_info.json")]
+    if not versions:
+        raise UserError(f"{folder}: no published version; give one such as data/pexels/1.0.0")
+    return max(versions, key=lambda path: [int(part) if part.isdigit() else -1 for part in path.name.split(".")])
 
 
 def write_report(
-    path: Path,
+    version: Path,
     name: str,
-    version: str,
+    number: str,
     labels: Sequence[str],
-    written: Sequence[ShardFacts],
     tallied: Tallied,
-    metadata: dict[str, Any],
+    metadata: Mapping[str, Any],
+    root: str | None,
 ) -> None:
-    """Writes the report of the dataset whose shards and index.parquet lie beside `path`."""
-    folder = path.parent
-    index = pq.ParquetFile(folder / "index.parquet")
+    """Writes report.html into the folder `version`, which holds the shards and index.parquet of dataset `name`.
+
+    Rejected images are drawn from `root`, where that is given.
+    """
+    index = pq.ParquetFile(version / "index.parquet")
     sizes = index.read(["width", "height"])
-    alike = _look_alikes(index, tallied, folder)
-    rejected = tallied.rejected
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    reasons = collections.Counter(str(reject.reason) for reject in rejected)
-    page = environment.get_template("report.html").render(
+    hashes = index.read(["phash"])["phash"].to_numpy()
+    alike = _look_alikes(index, hashes, tallied, version)
+    bare = _plain(index, hashes, version)
+    originals = _originals(sizes["width"].to_numpy(), sizes["height"].to_numpy())
+    counts = [sum(split[label] for split in metadata["splits"].values()) for label in labels]
+    page = render(
+        Path(__file__).with_name(REPORT),
         name=name,
-        version=version,
+        version=number,
         labels=labels,
         metadata=metadata,
-        largest=max(max(counts.values()) for counts in metadata["splits"].values()),
-        sheets=_contact_sheets(folder, labels, written),
-        originals=_originals(sizes["width"].to_numpy(), sizes["height"].to_numpy()),
-        duplicates=_duplicates(index, tallied.repeated(10 * _LISTED)),
+        largest=max(counts),
+        sheets=_contact_sheets(version, name, labels, list(metadata["splits"])),
+        originals=originals,
+        duplicates=_duplicates(index, tallied.repeated(10 * _LISTED), version),
         alike=alike,
-        remarks=_remarks(labels, metadata, alike),
-        reasons=[
-            (reason, count, [reject for reject in rejected if reject.reason == reason][:_LISTED])
-            for reason, count in sorted(reasons.items())
+        plain=bare,
+        remarks=[
+            *_remarks_on_labels(labels, counts, metadata),
+            *_remarks_on_copies(metadata, alike),
+            *_remarks_on_pictures(sizes, bare, metadata),
         ],
+        reasons=_reasons(tallied.rejected, metadata, root),
     )
-    path.write_text(page, encoding="utf-8")
+    (version / REPORT).write_text(page, encoding="utf-8", newline="\n")
 
 
 def _contact_sheets(
-    folder: Path, labels: Sequence[str], written: Sequence[ShardFacts]
+    version: Path, name: str, labels: Sequence[str], splits: Sequence[str]
 ) -> dict[str, dict[str, list[tuple[str, str]]]]:
     """Returns split → label → (key, picture as a data: address), the first few in the records' order."""
-    first = {facts.split: facts for facts in reversed(written)}
-    splits = [split for split in ("train", "validation", "test") if split in first]
     share = max(1, min(8, _PICTURES // (len(splits) * len(labels))))
     sheets: dict[str, dict[str, list[tuple[str, str]]]] = {split: {} for split in splits}
     for split in splits:
         room = min(_PICTURES // len(splits), share * len(labels))
-        for frame in itertools.islice(read_frames(folder / first[split].name), _RECORDS):
+        first = next(version.glob(f"{name}-{split}.tfrecord-00000-of-*"))
+        for frame in itertools.islice(read_frames(first), _RECORDS):
             record = tfrecord.decode(frame)
             pictures = sheets[split].setdefault(labels[record.label], [])
             if len(pictures) < share and room:
-                pictures.append((record.key, _thumbnail(record.image)))
+                pictures.append((record.key, thumbnail_of(record.image)))
                 room -= 1
             if not room:
                 break
     return {split: dict(sorted(by_label.items())) for split, by_label in sheets.items()}
 
 
-def _thumbnail(image: bytes) -> str:
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(image)) as picture:
-        picture.draft(None, (_THUMBNAIL, _THUMBNAIL))
-        side = min(_THUMBNAIL, picture.width)
-        picture.resize((side, side), Image.Resampling.BOX).save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _originals(width: npt.NDArray[np.int32], height: npt.NDArray[np.int32]) -> dict[str, list[tuple[str, int]]]:
+    """Returns histograms of the original pictures' sizes and shapes, and of how much the centre crop cut off them."""
+    ratio = width / height.astype(np.float64)
 
+    def histogram(values: Any, edges: Sequence[float], names: Sequence[str]) -> list[tuple[str, int]]:
+        counts = np.histogram(values, (-np.inf, *edges, np.inf))[0].tolist()
+        return [(name, count) for name, count in zip(names, counts, strict=True) if count]
 
-def _originals(width: Any, height: Any) -> dict[str, Any]:
-    """Returns sizes of the original pictures, and how much of them the centre crop cut off."""
-    megapixels = width.astype(np.float64) * height / 1e6
-    cut = 1 - np.minimum(width, height) / np.maximum(width, height)
-    edges = (0, 0.1, 0.25, 0.4, 0.6, 1.01)
-    histogram = np.histogram(cut, edges)[0].tolist()
-    names = ["under 10 %", "10–25 %", "25–40 %", "40–60 %", "over 60 %"]
     return {
-        "megapixels": [float(value) for value in np.percentile(megapixels, (0, 50, 100))],
-        "cut": list(zip(names, histogram, strict=True)),
+        "megapixels": histogram(
+            width * height.astype(np.float64) / 1e6,
+            (0.05, 0.2, 1, 4, 12),
+            ["under 0.05 megapixels", "0.05–0.2", "0.2–1", "1–4", "4–12", "12 and more"],
+        ),
+        "shapes": histogram(
+            ratio,
+            (0.5, 0.7, 0.95, 1.05, 1.42, 2),
+            ["tall, under 1:2", "tall", "upright", "square", "landscape", "wide", "wide, over 2:1"],
+        ),
+        "cut": histogram(
+            1 - np.minimum(ratio, 1 / ratio),
+            (0.1, 0.25, 0.4, 0.6),
+            ["under 10 %", "10–25 %", "25–40 %", "40–60 %", "over 60 %"],
+        ),
     }
 
 
-def _duplicates(index: pq.ParquetFile, repeated: Sequence[str]) -> list[list[dict[str, str]]]:
+def _duplicates(index: pq.ParquetFile, repeated: Sequence[str], version: Path) -> list[list[dict[str, Any]]]:
     """Returns groups of files with the same content, those in several splits or under several labels first."""
-    groups: dict[str, list[dict[str, str]]] = {content: [] for content in repeated}
+    groups: dict[str, list[dict[str, Any]]] = {content: [] for content in repeated}
     prefixes = pa.array(repeated, pa.string())
-    for rows in index.iter_batches(columns=["key", "label", "split", "sha256"]) if repeated else ():
+    for rows in index.iter_batches(columns=[*_SHOWN, "sha256"]) if repeated else ():
         starts = pc.utf8_slice_codeunits(rows["sha256"], 0, CONTENT_DIGITS)
         for row in rows.filter(pc.is_in(starts, prefixes)).to_pylist():
             groups[row["sha256"][:CONTENT_DIGITS]].append(row)
 
-    def oddness(rows: list[dict[str, str]]) -> int:
+    def oddness(rows: list[dict[str, Any]]) -> int:
         return -len({row["split"] for row in rows}) - len({row["label"] for row in rows})
 
-    return sorted(groups.values(), key=oddness)[:_LISTED]
+    shown = sorted(groups.values(), key=oddness)[:_LISTED]
+    return [[_with_picture(rows[0], version), *rows[1:]] for rows in shown]
 
 
-def _look_alikes(index: pq.ParquetFile, tallied: Tallied, folder: Path) -> dict[str, Any]:
+def _look_alikes(
+    index: pq.ParquetFile, hashes: npt.NDArray[np.uint64], tallied: Tallied, version: Path
+) -> dict[str, Any]:
     """Returns how many pairs look alike, and the oddest of them with their pictures: two splits before two labels."""
     seen = tallied.seen()
     every = -(-len(seen) // _LOOKED_AT)
-    hashes = index.read(["phash"])["phash"].to_numpy()[::every]
-    pairs = look_alikes(hashes, seen["content"][::every])
+    pairs = look_alikes(hashes[::every], seen["content"][::every])
     one, other = seen[pairs["one"] * every], seen[pairs["other"] * every]
     splits, labels = one["split"] != other["split"], one["label"] != other["label"]
     shown = pairs[np.lexsort((pairs["one"], pairs["bits"], ~labels, ~splits))][:_LISTED]
     rows = _rows(index, {int(number) * every for name in ("one", "other") for number in shown[name]})
-    pictures = {number: _picture(row, folder) for number, row in rows.items()}
+    pictures = {number: _with_picture(row, version) for number, row in rows.items()}
     return {
         "count": len(pairs),
         "in_several_splits": int(splits.sum()),
@@ -151,11 +230,37 @@ def _look_alikes(index: pq.ParquetFile, tallied: Tallied, folder: Path) -> dict[
     }
 
 
+def _plain(index: pq.ParquetFile, hashes: npt.NDArray[np.uint64], version: Path) -> dict[str, Any]:
+    """Returns how many pictures are nearly black, white or of one colour, and the first few of them.
+
+    Their perceptual hash tells which may be: brightness hardly ever rises on them from left to right, or hardly falls.
+    """
+    candidates = np.flatnonzero(plain(hashes))
+    looked_at = candidates[:: -(-len(candidates) // _PLAIN_LOOKED_AT) or 1]
+    found: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    for row in _rows(index, set(looked_at.tolist())).values():
+        record = _record(row, version)
+        with Image.open(io.BytesIO(record.image), formats=["JPEG", "PNG"]) as picture:
+            levels = np.asarray(picture.convert("L"))
+        low, high = np.percentile(levels, (2, 98))
+        kind = (
+            "nearly black" if high < 24 else "nearly white" if low > 231 else "of one colour" if high - low < 6 else ""
+        )
+        if kind:
+            found[kind].append(row)
+    scale = len(candidates) / max(1, len(looked_at))
+    shown = [row for rows in itertools.zip_longest(*found.values()) for row in rows if row is not None]
+    return {
+        "counts": {kind: round(len(rows) * scale) for kind, rows in sorted(found.items())},
+        "rows": [_with_picture(row, version) for row in shown[:_PLAIN_SHOWN]],
+    }
+
+
 def _rows(index: pq.ParquetFile, numbers: set[int]) -> dict[int, dict[str, Any]]:
     """Returns the index's rows of these numbers."""
     found: dict[int, dict[str, Any]] = {}
     start = 0
-    for batch in index.iter_batches(columns=["key", "label", "split", "shard", "offset", "length"]) if numbers else ():
+    for batch in index.iter_batches(columns=_SHOWN) if numbers else ():
         here = sorted(number for number in numbers if start <= number < start + len(batch))
         rows = batch.take(pa.array([number - start for number in here], pa.int64())).to_pylist()
         found.update(zip(here, rows, strict=True))
@@ -163,37 +268,110 @@ def _rows(index: pq.ParquetFile, numbers: set[int]) -> dict[int, dict[str, Any]]
     return found
 
 
-def _picture(row: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Returns what a page shows of one image of the index."""
-    with (folder / row["shard"]).open("rb") as shard:
+def _record(row: Mapping[str, Any], version: Path) -> tfrecord.Record:
+    with (version / row["shard"]).open("rb") as shard:
         shard.seek(row["offset"])
-        record = tfrecord.decode(shard.read(row["length"]))
-    return {**row, "picture": _thumbnail(record.image)}
+        return tfrecord.decode(shard.read(row["length"]))
 
 
-def _remarks(labels: Sequence[str], metadata: dict[str, Any], alike: dict[str, Any]) -> list[str]:
-    """Returns, in words, what a person should look at."""
-    totals = {label: sum(split[label] for split in metadata["splits"].values()) for label in labels}
+def _with_picture(row: Mapping[str, Any], version: Path) -> dict[str, Any]:
+    """Returns what a page shows of one image of the index."""
+    return {**row, "picture": thumbnail_of(_record(row, version).image)}
+
+
+def _reasons(
+    rejected: Sequence[Rejected], metadata: Mapping[str, Any], root: str | None
+) -> list[tuple[str, int, list[tuple[Rejected, str]]]]:
+    """Returns each reason, how many were rejected for it, and the first few with their pictures if they have one."""
+    by_reason: dict[str, list[Rejected]] = collections.defaultdict(list)
+    for reject in rejected:
+        by_reason[str(reject.reason)].append(reject)
+    how = dataclasses.replace(Normalization.recorded(metadata["normalization"]), keep_truncated=True)
+    return [
+        (reason, len(rejects), [(reject, _rejected_picture(reject, how, root)) for reject in rejects[:_LISTED]])
+        for reason, rejects in sorted(by_reason.items())
+    ]
+
+
+def _rejected_picture(reject: Rejected, how: Normalization, root: str | None) -> str:
+    """Returns what can be decoded of a rejected file below `root`, as far as its normalization gets; else nothing."""
+    if root is None or reject.is_row or reject.reason in _UNSEEN:
+        return ""
+    path = Path(root, reject.file)
+    try:
+        inside = path.resolve(strict=True).is_relative_to(Path(root).resolve())
+        if inside and path.is_file() and path.stat().st_size <= _REJECT_BYTES:
+            return thumbnail_of(normalize(path.read_bytes(), how).data)
+    except (OSError, ValueError, UnreadableError):
+        pass
+    return ""
+
+
+def _remarks_on_labels(labels: Sequence[str], counts: Sequence[int], metadata: Mapping[str, Any]) -> list[str]:
+    """Returns, in words, what a person should look at among the labels."""
+    totals = dict(zip(labels, counts, strict=True))
     common = [label for label, count in totals.items() if count >= _FEW][:_COMPARED]
     few = [label for label, count in totals.items() if count < _FEW]
     remarks = []
     for label in few[:_LISTED]:
         meant = difflib.get_close_matches(label, common, n=1, cutoff=0.8)
         question = f"; did you mean {meant[0]!r}?" if meant else ""
-        remarks.append(f"label {label!r} has {totals[label]} image{'s' * (totals[label] != 1)}{question}")
+        remarks.append(f"label {label!r} has {_count(totals[label], 'image')}{question}")
     if len(few) > _LISTED:
         remarks.append(f"{len(few) - _LISTED:,} more labels have fewer than {_FEW} images")
-    best = max(totals.values())
-    remarks.append(f"always saying the most frequent label would be right for {best / sum(totals.values()):.0%}")
-    if metadata["duplicates"]["in_several_splits"]:
-        remarks.append(f"{metadata['duplicates']['in_several_splits']} pictures are in several splits at once")
-    if metadata["duplicates"]["with_several_labels"]:
-        remarks.append(f"{metadata['duplicates']['with_several_labels']} pictures have several labels")
+    for split in SPLITS:
+        missing = [label for label, count in metadata["splits"].get(split, {}).items() if not count]
+        if missing:
+            remarks.append(f"{split} has no image of {', '.join(map(repr, missing[:5]))}" + " …" * (len(missing) > 5))
+    best = max(counts)
+    remarks.append(f"always saying the most frequent label would be right for {best / sum(counts):.0%}")
+    return remarks
+
+
+def _remarks_on_copies(metadata: Mapping[str, Any], alike: Mapping[str, Any]) -> list[str]:
+    """Returns, in words, which pictures are there more than once."""
+    remarks = []
+    duplicates = metadata["duplicates"]
+    if duplicates["in_several_splits"]:
+        remarks.append(f"the same picture is in several splits: {_count(duplicates['in_several_splits'], 'picture')}")
+    if duplicates["with_several_labels"]:
+        remarks.append(f"the same picture has several labels: {_count(duplicates['with_several_labels'], 'picture')}")
     if alike["count"]:
         sampled = f" (among every {alike['every']}th picture)" if alike["every"] > 1 else ""
         remarks.append(
-            f"{alike['count']:,} pair{'s' * (alike['count'] != 1)} of look-alikes,"
+            f"{_count(alike['count'], 'pair')} of look-alikes,"
             f" {alike['in_several_splits']:,} of them in two splits and"
             f" {alike['with_several_labels']:,} under two labels{sampled}"
         )
     return remarks
+
+
+def _remarks_on_pictures(sizes: pa.Table, bare: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[str]:
+    """Returns, in words, what the pictures are like."""
+    remarks = [
+        f"{_count(count, 'image')} {'is' if count == 1 else 'are'} {kind}" for kind, count in bare["counts"].items()
+    ]
+    size = metadata["normalization"]["size"]
+    small = pc.sum(pc.less(pc.min_element_wise(sizes["width"], sizes["height"]), size)).as_py()
+    if small:
+        remarks.append(
+            f"{_count(small, 'original')} {'is' if small == 1 else 'are'} smaller than {size} pixels, and enlarged"
+        )
+    if metadata["truncated"]:
+        remarks.append(f"{_count(metadata['truncated'], 'image')} ended early, and the rest of them is gray")
+    return remarks
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' * (number != 1)}"
+
+
+def _read_rejected(path: Path) -> list[Rejected]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Rejected(row["file"], Reason(row["reason"]), row["detail"]) for row in csv.DictReader(file, strict=True)
+        ]
+
+
+if __name__ == "__main__":
+    main()

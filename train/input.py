@@ -104,8 +104,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Yields the training images in another order every epoch; the order is decided by `seed`.
 
-    Where all their pixels fit into `kept_bytes` they are decoded once. Else images are shuffled as they are stored, which
-    takes a tenth of the pixels' memory, and decoded in every epoch.
+    Where all their pixels fit into `kept_bytes` they are decoded once. Else images are shuffled as they are stored,
+    which takes a tenth of the pixels' memory, and decoded in every epoch.
     """
     count = dataset.count("train")
     buffer = shuffle_buffer or min(_MOST_SHUFFLED, count)
