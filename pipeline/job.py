@@ -169,7 +169,8 @@ def _rules(reading: Reading) -> plan.Rules:
         carve_from=carve[0] if carve else None,
         ranges=-(-len(reading.sources) // plan.EXACT_LABEL),
         large=frozenset(stratum for stratum, count in images.items() if count > plan.EXACT_LABEL),
-        linked=any(source.group for source in reading.sources),
+        linked=options.group_near_duplicates or any(source.group for source in reading.sources),
+        alike=options.group_near_duplicates,
     )
 
 

@@ -5,11 +5,13 @@ quarter are compared, and sorting takes the place of comparing all with all.
 Source: Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 MOST_BITS = 3
-_QUARTERS = tuple(np.uint64(shift) for shift in (0, 16, 32, 48))
+QUARTERS = range(MOST_BITS + 1)
 _NEIGHBOURS = 64  # of a picture, in the order of the hashes that share a quarter, that it is compared with
 _ROWS = np.uint64(1 << 32)  # a pair of row numbers is one number: sorting those is quick
 _TELLING = (8, 56)  # bits set, outside of which a hash is that of a plain surface
@@ -24,12 +26,10 @@ def look_alikes(hashes: npt.NDArray[np.uint64], contents: npt.NDArray[np.uint64]
     """
     _, rows = np.unique(contents, return_index=True)
     rows = np.sort(rows[~plain(hashes[rows])])
-    found = [np.zeros(0, np.uint64)]
-    for shift in _QUARTERS:
-        quarter = hashes[rows] >> shift & np.uint64(0xFFFF)
-        order = np.lexsort((hashes[rows], quarter))
-        found += _among_neighbours(rows[order], quarter[order], hashes)
-    one, other = np.divmod(np.unique(np.concatenate(found)), _ROWS)
+    found = [rows[pairs] for number in QUARTERS for pairs in alike_by(number, hashes[rows])]
+    one, other = np.concatenate([np.zeros((0, 2), np.int64), *found]).astype(np.uint64).T
+    together = np.minimum(one, other) * _ROWS + np.maximum(one, other)
+    one, other = np.divmod(np.unique(together), _ROWS)
     pairs = np.zeros(len(one), PAIRS)
     pairs["one"], pairs["other"] = one, other
     pairs["bits"] = np.bitwise_count(hashes[one] ^ hashes[other])
@@ -42,19 +42,19 @@ def plain(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     return (bits_set < _TELLING[0]) | (bits_set > _TELLING[1])
 
 
-def _among_neighbours(
-    rows: npt.NDArray[np.int64],
-    quarter: npt.NDArray[np.uint64],
-    hashes: npt.NDArray[np.uint64],
-) -> list[npt.NDArray[np.uint64]]:
-    found = []
-    for step in range(1, min(_NEIGHBOURS, len(rows) - 1) + 1):
-        same = np.flatnonzero(quarter[:-step] == quarter[step:])
+def quarter(number: int, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Returns 16 of the 64 bits of each hash."""
+    return hashes >> np.uint64(16 * number) & np.uint64(0xFFFF)
+
+
+def alike_by(number: int, hashes: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Yields pairs of places (N, 2) of hashes that share a quarter and differ in few bits."""
+    shared = quarter(number, hashes)
+    order = np.lexsort((hashes, shared))
+    hashes, shared = hashes[order], shared[order]
+    for step in range(1, min(_NEIGHBOURS, len(order) - 1) + 1):
+        same = np.flatnonzero(shared[:-step] == shared[step:])
         if not len(same):
             break
-        left, right = rows[same], rows[same + step]
-        bits = np.bitwise_count(hashes[left] ^ hashes[right])
-        alike = bits <= MOST_BITS
-        left, right = left[alike].astype(np.uint64), right[alike].astype(np.uint64)
-        found.append(np.minimum(left, right) * _ROWS + np.maximum(left, right))
-    return found
+        alike = same[np.bitwise_count(hashes[same] ^ hashes[same + step]) <= MOST_BITS]
+        yield order[np.stack([alike, alike + step], axis=1)]

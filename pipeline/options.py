@@ -74,6 +74,9 @@ class Options:
     group_pattern: str = field(default="", metavar="REGEX")
     """A regular expression with (?P<group>…), searched in the path below SRC; one group's images share a split."""
 
+    group_near_duplicates: bool = field(default=False, action="store_true")
+    """Let pictures that look alike share a split, as copies of one file always do."""
+
     labels: str = field(default="", metavar="FILE")
     """A text file with one label a line, which fixes the label numbers; sorted names unless given."""
 

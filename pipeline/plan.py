@@ -3,7 +3,7 @@
 Everything here works on arrays of `ROWS`, a few bytes an image, so that a plan for millions fits through a shuffle:
 
     rows_of        what the plan needs of a chunk
-    link, merge    groups that share a picture become one group
+    link, merge    groups that share a picture, or have pictures that look alike, become one group
     settle         a group's images take the split that one of them has already
     draw           what is left of each label is drawn, in the order of the salted hashes, to exact quotas
     Totals         counts by split and by slice of the salted order
@@ -23,13 +23,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from imageshards.pipeline.facts import Chunk, content_number
+from imageshards.pipeline.lookalikes import alike_by, plain, quarter
 from imageshards.pipeline.source import SPLITS
 
 ROWS = np.dtype(
     [
         ("order", "<u8"),  # salted hash of the key: the order within a split
         ("group", "<u8"),  # salted hash of the group, or of the content where there is none
-        ("content", "<u8"),  # hash of the source's bytes, where groups may share them
+        ("content", "<u8"),  # hash of the source's bytes, or the perceptual one, where groups may share a picture
         ("chunk", "<u4"),
         ("row", "<u4"),  # within the chunk
         ("label", "<u4"),
@@ -40,6 +41,7 @@ ROWS = np.dtype(
     ]
 )
 Rows = npt.NDArray[np.void]
+Links = npt.NDArray[np.uint64]  # (N, 2)
 
 UNDECIDED = -1
 DRAWN, CARVED, GIVEN, GHOST = range(4)  # pools; a ghost is an image of the previous version, here for its split alone
@@ -55,7 +57,8 @@ class Rules:
 
     `shares` are the parts of train, validation and test that each pool is cut into. `ranges` is the number of pieces
     that a shuffle of all images is cut into, and `large` holds the (pool, label) that are cut up like that too.
-    `linked` says that the source names groups, which may share pictures.
+    `linked` says that groups may share pictures, as those that the source names do, and `alike` that pictures which
+    look alike count as one picture.
     """
 
     shares: dict[int, tuple[float, float, float]]
@@ -63,6 +66,7 @@ class Rules:
     ranges: int
     large: frozenset[tuple[int, int]]
     linked: bool = False
+    alike: bool = False
 
 
 def packed(rows: Rows) -> bytes:
@@ -104,6 +108,9 @@ def rows_of(chunk: Chunk, sources: pa.RecordBatch, facts: pa.RecordBatch, labels
     rows["order"] = [salted("order", key) for key in sources["key"].to_pylist()]
     rows["group"] = [salted("split", group) for group in groups]
     rows["content"] = [content_number(content) for content in contents] if rules.linked else 0
+    if rules.alike:
+        hashes = facts["phash"].to_numpy(zero_copy_only=False)
+        rows["content"] = np.where(plain(hashes), rows["content"], hashes)
     rows["chunk"] = chunk.number
     rows["row"] = good
     rows["label"] = [labels[label] for label in sources["label"].to_pylist()]
@@ -136,16 +143,25 @@ def ghosts(groups: Iterable[str | None], contents: Iterable[str], splits: Iterab
     return rows
 
 
-def link(rows: Rows) -> npt.NDArray[np.uint64]:
+def link(rows: Rows) -> Links:
     """Returns pairs of groups that share a picture; `rows` hold every row of the contents in them."""
     rows = rows[np.lexsort((rows["group"], rows["content"]))]
     same = rows["content"][1:] == rows["content"][:-1]
-    other = rows["group"][1:] != rows["group"][:-1]
-    return np.stack([rows["group"][:-1][same & other], rows["group"][1:][same & other]], axis=1)
+    return _links(rows["group"][:-1][same], rows["group"][1:][same])
 
 
-def merge(rows: Rows, links: Sequence[npt.NDArray[np.uint64]]) -> Rows:
-    """Returns `rows` with linked groups under the smallest of their numbers."""
+def link_alike(rows: Rows, number: int) -> Links:
+    """Returns pairs of groups with pictures that look alike; `rows` hold all that share a quarter of their hash."""
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *alike_by(number, rows["content"])])
+    return _links(*rows["group"][pairs].T)
+
+
+def _links(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> Links:
+    return np.unique(np.stack([one, other], axis=1)[one != other], axis=0)
+
+
+def roots(links: Iterable[Links]) -> Links:
+    """Returns each linked group, in order, with the smallest of those that it is linked to, directly or not."""
     parents: dict[int, int] = {}
 
     def root(group: int) -> int:
@@ -156,10 +172,16 @@ def merge(rows: Rows, links: Sequence[npt.NDArray[np.uint64]]) -> Rows:
     for left, right in (pair for pairs in links for pair in pairs.tolist()):
         low, high = sorted((root(left), root(right)))
         parents[high] = low
-    if not parents:
+    return np.array([(group, root(group)) for group in sorted(parents)], np.uint64).reshape(-1, 2)
+
+
+def merge(rows: Rows, rooted: Links) -> Rows:
+    """Returns `rows` with linked groups under one number; `rooted` is what `roots` returns."""
+    if not len(rooted):
         return rows
     merged = rows.copy()
-    merged["group"] = [root(group) for group in rows["group"].tolist()]
+    place = np.searchsorted(rooted[:, 0], rows["group"]).clip(max=len(rooted) - 1)
+    merged["group"] = np.where(rooted[place, 0] == rows["group"], rooted[place, 1], rows["group"])
     return merged
 
 
@@ -213,6 +235,11 @@ def group_range(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:
 def content_range(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:
     """Returns which piece of a shuffle each row's content belongs to."""
     return _range(rows["content"], rules)
+
+
+def quarter_range(rows: Rows, rules: Rules, number: int) -> npt.NDArray[np.int64]:
+    """Returns which piece of a shuffle each row belongs to by a quarter of its perceptual hash."""
+    return (quarter(number, rows["content"]) * np.uint64(rules.ranges) >> np.uint64(16)).astype(np.int64)
 
 
 def stratum(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:

@@ -342,6 +342,7 @@ def _remarks_on_copies(metadata: Mapping[str, Any], alike: Mapping[str, Any]) ->
             f"{_count(alike['count'], 'pair')} of look-alikes,"
             f" {alike['in_several_splits']:,} of them in two splits and"
             f" {alike['with_several_labels']:,} under two labels{sampled}"
+            + ("; so many that it says little here" if alike["count"] > metadata["images"] else "")
         )
     return remarks
 

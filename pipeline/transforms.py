@@ -5,6 +5,7 @@ is ever a key by itself: a label may have ten million images.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from imageshards.pipeline import plan, shards
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, read_sources
+from imageshards.pipeline.lookalikes import QUARTERS
 from imageshards.pipeline.plan import Rows, Rules, Totals
 from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
@@ -74,6 +76,23 @@ class GroupRows(beam.PTransform):  # type: ignore[misc]
 
 
 @dataclasses.dataclass
+class LinkGroups(beam.PTransform):  # type: ignore[misc]
+    """ROWS → pairs of groups that share a picture."""
+
+    rules: Rules
+
+    def expand(self, rows: Any) -> Any:
+        if not self.rules.alike:
+            return rows | "ByContent" >> GroupRows(plan.content_range, self.rules) | "Link" >> beam.Map(plan.link)
+        return [
+            rows
+            | f"ByQuarter{number}" >> GroupRows(functools.partial(plan.quarter_range, number=number), self.rules)
+            | f"LinkAlike{number}" >> beam.Map(plan.link_alike, number)
+            for number in QUARTERS
+        ] | beam.Flatten()
+
+
+@dataclasses.dataclass
 class DrawSplits(beam.PTransform):  # type: ignore[misc]
     """ROWS, and the ghosts of the previous version → ROWS with a split."""
 
@@ -82,8 +101,9 @@ class DrawSplits(beam.PTransform):  # type: ignore[misc]
     def expand(self, rows_and_ghosts: tuple[Any, Any]) -> Any:
         rows, ghosts = rows_and_ghosts
         if self.rules.linked:
-            links = rows | "ByContent" >> GroupRows(plan.content_range, self.rules) | "Link" >> beam.Map(plan.link)
-            rows = rows | "Merge" >> beam.Map(plan.merge, beam.pvalue.AsList(links))
+            links = beam.pvalue.AsList(rows | "Links" >> LinkGroups(self.rules))
+            roots = rows.pipeline | beam.Create([None]) | "Roots" >> beam.Map(lambda _, links: plan.roots(links), links)
+            rows = rows | "Merge" >> beam.Map(plan.merge, beam.pvalue.AsSingleton(roots))
         return (
             (rows, ghosts)
             | beam.Flatten()

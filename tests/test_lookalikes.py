@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from imageshards.pipeline import plan
 from imageshards.pipeline.lookalikes import MOST_BITS, look_alikes
 
 from .conftest import Command, gradient, save
@@ -66,3 +68,40 @@ def test_a_label_that_may_be_misspelt_is_asked_about(tmp_path: Path, records: Co
     records(tmp_path / "pets")
     page = (tmp_path / "data/pets/1.0.0/report.html").read_text()
     assert "label &#39;mobille&#39; has 1 image; did you mean &#39;mobile&#39;?" in page
+
+
+def test_pictures_that_look_alike_share_a_split_when_asked(tmp_path: Path, records: Command) -> None:
+    for number in range(24):
+        picture = scene(number)
+        save(picture, tmp_path / f"pets/{'cat' if number % 2 else 'dog'}/{number}.png")
+        save(
+            picture.resize((240, 160)),
+            tmp_path / f"pets/{'dog' if number % 3 else 'cat'}/{number}-small.jpg",
+            quality=80,
+        )
+
+    def apart(*arguments: str) -> int:
+        records(tmp_path / "pets", "--split", "50/25/25", *arguments)
+        rows = pq.read_table(tmp_path / "data/pets/1.0.0/index.parquet", columns=["key", "split"]).to_pylist()
+        splits: dict[str, set[str]] = {}
+        for row in rows:
+            splits.setdefault(Path(row["key"]).stem.removesuffix("-small"), set()).add(row["split"])
+        assert len(rows) == 48
+        assert {row["split"] for row in rows} == {"train", "validation", "test"}
+        return sum(len(of) > 1 for of in splits.values())
+
+    assert apart() > 5
+    assert apart("--redraw-splits", "--group-near-duplicates") == 0
+
+
+@given(links=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=14))
+def test_linked_groups_are_one_as_in_a_flood_fill(links: list[tuple[int, int]]) -> None:
+    rows = np.zeros(13, plan.ROWS)
+    rows["group"] = np.arange(13)
+    pairs = np.array(links, np.uint64).reshape(-1, 2)
+    merged = plan.merge(rows, plan.roots([pairs[:5], pairs[5:]]))["group"].tolist()
+    expected = list(range(13))
+    for _ in range(13):
+        for one, other in links:
+            expected[one] = expected[other] = min(expected[one], expected[other])
+    assert merged == expected

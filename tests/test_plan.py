@@ -114,7 +114,7 @@ def test_groups_that_share_pictures_are_one() -> None:
     rows = rows_of([1, 2, 3, 4, 5])
     rows["content"] = [10, 10, 11, 11, 12]
     rows["group"][1] = rows["group"][2]  # 1–2 share content 10, 2–3 a group, 3–4 content 11
-    merged = plan.merge(rows, [plan.link(rows)])
+    merged = plan.merge(rows, plan.roots([plan.link(rows)]))
     assert len(set(merged["group"].tolist())) == 2
     assert len(set(merged["group"][:4].tolist())) == 1
 

@@ -35,6 +35,7 @@ def _run(arguments: Sequence[str]) -> int:
     from imageshards.train import evaluate, export
     from imageshards.train.fit import fit
     from imageshards.train.input import keys, labels, open_dataset
+    from imageshards.train.report import REPORT, write_report
 
     dataset = open_dataset(options.dataset, options.data, options.validation_percent)
     folder = Path(options.runs) / options.run_name()
@@ -46,7 +47,8 @@ def _run(arguments: Sequence[str]) -> int:
         )
         for split in dataset.splits
     ]
-    export.save(folder, fitted.model, dataset.labels, _settings(options, dataset, arguments))
+    settings = _settings(options, dataset, arguments)
+    export.save(folder, fitted.model, dataset.labels, settings)
     export.export(folder, fitted.model, options.exports())
     metrics = _metrics(evaluations) | {
         "best_epoch": fitted.best_epoch,
@@ -59,7 +61,9 @@ def _run(arguments: Sequence[str]) -> int:
     evaluate.write_rows(folder / "labels.csv", [row for each in evaluations for row in each.per_label()])
     evaluate.write_confusion(folder / "confusion.csv", evaluations)
     evaluate.write_predictions(folder / "predictions.csv", evaluations)
+    write_report(folder, dataset, evaluations, fitted.history, metrics, settings)
     _print(evaluations, metrics, folder)
+    print(f"  {folder / REPORT}")
     return INTERRUPTED if fitted.interrupted else 0
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,15 @@ def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> tf.data
     return _decoded(dataset, _records(dataset, split)).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
+def pictures(dataset: Dataset, split: str, numbers: Collection[int]) -> dict[int, npt.NDArray[np.uint8]]:
+    """Returns the images (H, W, C) with these numbers in the order of the records."""
+    wanted = tf.constant(sorted(numbers), tf.int64)
+    records = _records(dataset, split).enumerate()
+    found = records.filter(lambda number, _: tf.reduce_any(number == wanted)).map(lambda _, record: record)
+    images = _decoded(dataset, found).as_numpy_iterator()
+    return {number: image for number, (image, _) in zip(sorted(numbers), images, strict=True)}
+
+
 def keys(dataset: Dataset, split: str) -> list[str]:
     """Returns the source file of each image, or its number, in the order of the records."""
     if "key" not in dataset.builder.info.features:
@@ -155,10 +165,11 @@ def _records(dataset: Dataset, split: str, seed: int | None = None) -> tf.data.D
     files = tf.data.Dataset.from_tensor_slices(([piece.filename for piece in pieces], skips, takes))
     if seed is not None:
         files = files.shuffle(len(pieces), seed=seed, reshuffle_each_iteration=True)
-    return files.interleave(
+    records = files.interleave(
         lambda name, skip, take: tf.data.TFRecordDataset(name, buffer_size=_READ_BYTES).skip(skip).take(take),
         cycle_length=1 if seed is None else _SHARDS_AT_ONCE,
     )
+    return records.apply(tf.data.experimental.assert_cardinality(dataset.count(split)))
 
 
 def _decoded(dataset: Dataset, records: tf.data.Dataset) -> tf.data.Dataset:

@@ -1,0 +1,157 @@
+"""report.html of a run: how training went, what the model confuses, and its mistakes as pictures."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from imageshards.pipeline.page import render, thumbnail
+from imageshards.train.evaluate import Evaluation
+from imageshards.train.input import Dataset, pictures
+
+REPORT = "report.html"
+
+_MISTAKES = 24
+_SAMPLES = 15
+_TOP = 3
+_LABELS = 100
+_MATRIX = 24  # labels, above which a confusion matrix is a list of what is confused most
+_WIDTH, _HEIGHT, _MARGIN = 480, 200, 8  # of a curve, in units of its SVG
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """A value by epoch, for training and validation: points of an SVG, and what its axis runs from and to."""
+
+    title: str
+    lines: dict[str, str]  # split → points
+    low: float
+    high: float
+    best: float  # where the best epoch is, in units of the SVG
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """One picture, what it is and what it was taken for."""
+
+    key: str
+    split: str
+    picture: str  # a data: address
+    true: str
+    said: str
+    names: list[tuple[str, float]]  # the most probable labels
+
+    @property
+    def right(self) -> bool:
+        """Says whether it was taken for what it is."""
+        return self.true == self.said
+
+
+def write_report(
+    folder: Path,
+    dataset: Dataset,
+    evaluations: Sequence[Evaluation],
+    history: Sequence[Mapping[str, float]],
+    metrics: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> None:
+    """Writes report.html into a run's folder. However large the splits, a bounded number of pictures is shown."""
+    new = next((each for each in reversed(evaluations) if each.split != "train"), evaluations[-1])
+    mistakes = _mistakes(evaluations)
+    samples = [(new, number) for number in range(min(_SAMPLES, len(new.truth)))]  # the records' order is by chance
+    page = render(
+        Path(__file__).with_name(REPORT),
+        name=folder.name,
+        metrics=metrics,
+        settings=settings,
+        splits=[(each.split, len(each.truth), each.accuracy, each.loss) for each in evaluations],
+        curves=[
+            _curves(title, name, history, metrics["best_epoch"])
+            for title, name in (("Accuracy", "accuracy"), ("Loss", "loss"))
+        ],
+        width=_WIDTH,
+        height=_HEIGHT,
+        new=new.split,
+        labels=new.labels,
+        matrix=new.confusion().tolist() if len(new.labels) <= _MATRIX else None,
+        confused=_confused(new),
+        per_label=sorted(new.per_label(), key=lambda row: (math.isnan(row["recall"]), row["recall"]))[:_LABELS],
+        wrong=sum(int((each.predicted != each.truth).sum()) for each in evaluations),
+        mistakes=_shown(dataset, mistakes),
+        samples=_shown(dataset, samples),
+    )
+    (folder / REPORT).write_text(page, encoding="utf-8", newline="\n")
+
+
+def _curves(title: str, name: str, history: Sequence[Mapping[str, float]], best: int) -> Curves:
+    series = {
+        split: [epoch.get(key, math.nan) for epoch in history]
+        for split, key in (("train", name), ("validation", f"val_{name}"))
+    }
+    series = {split: values for split, values in series.items() if not all(map(math.isnan, values))}
+    known = [value for values in series.values() for value in values if math.isfinite(value)] or [0.0]
+    low, high = (0.0, 1.0) if name == "accuracy" else (0.0, max(known))
+
+    def x(epoch: int) -> float:
+        return _MARGIN + (_WIDTH - 2 * _MARGIN) * (epoch - 1) / max(1, len(history) - 1)
+
+    def y(value: float) -> float:
+        return _HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * (value - low) / (high - low or 1)
+
+    lines = {
+        split: " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in enumerate(values, 1) if math.isfinite(value))
+        for split, values in series.items()
+    }
+    return Curves(title, lines, low, high, x(best))
+
+
+def _mistakes(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, int]]:
+    """Returns the mistakes that the model was surest of: where it is right after all, the label is wrong."""
+    wrong = [
+        (float(-each.probabilities[number].max()), order, number)
+        for order, each in enumerate(evaluations)
+        for number in _surest(each)
+    ]
+    return [(evaluations[order], number) for _, order, number in sorted(wrong)[:_MISTAKES]]
+
+
+def _surest(evaluation: Evaluation) -> list[int]:
+    wrong = np.flatnonzero(evaluation.predicted != evaluation.truth)
+    order = np.argsort(-evaluation.probabilities[wrong].max(axis=1), kind="stable")
+    surest: list[int] = wrong[order][:_MISTAKES].tolist()
+    return surest
+
+
+def _confused(evaluation: Evaluation) -> list[tuple[str, str, int]]:
+    """Returns which label was taken for which, and how often, the most frequent first."""
+    table = evaluation.confusion()
+    np.fill_diagonal(table, 0)
+    order = np.argsort(-table, axis=None, kind="stable")[:_MATRIX]
+    pairs = [(int(n) // len(table), int(n) % len(table)) for n in order]
+    return [(evaluation.labels[t], evaluation.labels[p], int(table[t, p])) for t, p in pairs if table[t, p]]
+
+
+def _shown(dataset: Dataset, wanted: Sequence[tuple[Evaluation, int]]) -> list[Shown]:
+    found = {
+        split: pictures(dataset, split, {number for each, number in wanted if each.split == split})
+        for split in {each.split for each, _ in wanted}
+    }
+    shown = []
+    for each, number in wanted:
+        probabilities = each.probabilities[number]
+        best = np.argsort(-probabilities, kind="stable")[:_TOP].tolist()
+        shown.append(
+            Shown(
+                key=each.keys[number],
+                split=each.split,
+                picture=thumbnail(Image.fromarray(found[each.split][number].squeeze())),
+                true=each.labels[each.truth[number]],
+                said=each.labels[each.predicted[number]],
+                names=[(each.labels[n], float(probabilities[n])) for n in best],
+            )
+        )
+    return shown
