@@ -43,6 +43,9 @@ predict: .venv/.editable ## RUN=runs/… IMAGES=… [ARGS=]: what a run sees in 
 	@$(BIN)/imageshards-predict "$${RUN:?say which, as in make predict RUN=runs/pexels-mobilenet IMAGES=photos}" \
 	  "$${IMAGES:?say which, as in make predict RUN=runs/pexels-mobilenet IMAGES=photos}" $(ARGS)
 
+app: .venv/.editable ## [RUN=runs/… PORT=8501]: a page that trains on dropped folders and says what is in a photo
+	@$(BIN)/imageshards-app $(if $(RUN),"$$RUN") $(call flag,port,PORT) $(ARGS)
+
 ##@ Development
 
 test: .venv/.editable ## all tests
@@ -95,4 +98,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify report train predict test bench fuzz check format clean help FORCE
+.PHONY: records verify report train predict app test bench fuzz check format clean help FORCE

@@ -84,7 +84,7 @@ def predict(model: Any, labels: list[str], how: Normalization, files: list[Path]
     """Yields a prediction for each file, in their order."""
     for start in range(0, len(files), _BATCH):
         batch = files[start : start + _BATCH]
-        read = [_read(path, how) for path in batch]
+        read = [read_pixels(path, how) for path in batch]
         pixels = [image for image in read if not isinstance(image, str)]
         rows = iter(model.predict_on_batch(np.stack(pixels)) if pixels else ())
         for path, image in zip(batch, read, strict=True):
@@ -96,7 +96,7 @@ def predict(model: Any, labels: list[str], how: Normalization, files: list[Path]
             yield Prediction(str(path), [(labels[n], float(probabilities[n])) for n in best])
 
 
-def _read(path: Path, how: Normalization) -> npt.NDArray[np.uint8] | str:
+def read_pixels(path: Path, how: Normalization) -> npt.NDArray[np.uint8] | str:
     """Returns the pixels that a record of this file would give to training; or what is wrong with it."""
     import tensorflow as tf
 
@@ -131,13 +131,22 @@ def _open(options: Options) -> tuple[Any, list[str], Normalization]:
         from imageshards.train.models import imagenet
 
         return imagenet(options.weights), list(IMAGENET_LABELS_LIST), Normalization()
+    return open_run(Path(options.run))
+
+
+def open_run(folder: Path) -> tuple[Any, list[str], Normalization]:
+    """Returns a run's model, its labels, and how photos become its input.
+
+    Raises:
+      UserError: the folder is no run.
+    """
     from imageshards.train.export import load
 
-    model, labels, settings = load(Path(options.run))
+    model, labels, settings = load(folder)
     try:
         how = Normalization.recorded(settings["normalization"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{options.run}: run.json does not say how photos become images: {error}") from error
+        raise UserError(f"{folder}: run.json does not say how photos become images: {error}") from error
     return model, labels, how
 
 

@@ -94,7 +94,7 @@ def _curves(title: str, name: str, history: Sequence[Mapping[str, float]], best:
     }
     series = {split: values for split, values in series.items() if not all(map(math.isnan, values))}
     known = [value for values in series.values() for value in values if math.isfinite(value)] or [0.0]
-    low, high = (0.0, 1.0) if name == "accuracy" else (0.0, max(known))
+    low, high = (math.floor(10 * min(known)) / 10, 1.0) if name == "accuracy" else (0.0, max(known))
 
     def x(epoch: int) -> float:
         return _MARGIN + (_WIDTH - 2 * _MARGIN) * (epoch - 1) / max(1, len(history) - 1)

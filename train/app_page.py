@@ -1,0 +1,172 @@
+"""What the app shows. Streamlit runs this file from top to bottom whenever a person has done something."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from imageshards.pipeline.source import UserError
+from imageshards.train.app import WORK
+from imageshards.train.predict import open_run, read_pixels
+from imageshards.train.quiet import import_tensorflow
+from imageshards.train.terminal import Terminal
+from imageshards.train.uploads import Limits, Upload, lay_out
+
+LINES = 14  # of a command's screen
+TOP = 5
+MODELS = {
+    "mobilenet": "transfer learning: right for photos, from a few dozen on",
+    "cnn": "a small convolutional net, from nothing",
+    "mnist": "dense layers on pixels, from nothing: digits, colours",
+}
+
+
+def show(run: str, megabytes: int) -> None:
+    """Draws the page."""
+    st.set_page_config(page_title="imageshards", layout="centered")
+    st.title("imageshards")
+    train, ask = st.tabs(["Train", "Ask"], default="Ask" if run else "Train")
+    with train:
+        show_training(Limits(megabytes=4 * megabytes))
+    with ask:
+        show_asking(st.session_state.get("run", run))
+
+
+def show_training(limits: Limits) -> None:
+    """Takes pictures, and runs the commands that anybody would type, in sight."""
+    st.write("Drop a folder with a folder a label, or pictures with the label in their names; or a zip file of either.")
+    kind = st.segmented_control("Upload", ["Folders", "Zip files"], default="Folders", required=True)
+    left, right = st.columns(2)
+    training = uploader(left, "Training pictures", kind)
+    validation = uploader(right, "Validation pictures, if there are any", kind)
+    model = st.radio("Model", list(MODELS), captions=list(MODELS.values()))
+    epochs = st.number_input("Epochs", 1, 200, 20)
+    if st.button("Train", type="primary", disabled=not training):
+        try:
+            st.session_state["trained"] = run_training(training, validation, limits, model, int(epochs))
+        except UserError as error:
+            st.session_state.pop("trained", None)
+            st.error(str(error))
+    if "trained" in st.session_state:
+        show_scores(st.session_state["trained"])
+
+
+def uploader(place: Any, label: str, kind: str) -> list[Upload]:
+    """Returns what was dropped: the files of a folder, or one zip file."""
+    if kind == "Folders":
+        files = place.file_uploader(label, accept_multiple_files="directory", key=f"{label} {kind}")
+    else:
+        file = place.file_uploader(label, type=["zip"], key=f"{label} {kind}")
+        files = [file] if file else []
+    return [Upload(file.name, file) for file in files]
+
+
+def run_training(
+    training: Sequence[Upload], validation: Sequence[Upload], limits: Limits, model: str, epochs: int
+) -> dict[str, Any]:
+    """Lays out the uploads, makes records and trains; returns the metrics and where everything is.
+
+    Raises:
+      UserError: what was dropped, or a command that failed, in its own words.
+    """
+    if "work" in st.session_state:
+        shutil.rmtree(st.session_state["work"], ignore_errors=True)
+    work = Path(tempfile.mkdtemp(dir=os.environ[WORK]))
+    st.session_state["work"] = str(work)
+    raw, data, runs = work / "uploaded", work / "data", work / "runs"
+    if validation:
+        raw.mkdir()
+        lay_out(training, raw / "train", limits)
+        lay_out(validation, raw / "validation", limits)
+    else:
+        lay_out(training, raw, limits)
+    python = [sys.executable, "-P", "-m"]
+    run_in_sight("Records", [*python, "imageshards.pipeline", str(raw), "--out", str(data)], work)
+    options = ["--data", str(data), "--runs", str(runs), "--model", model, "--epochs", str(epochs)]
+    run_in_sight("Training", [*python, "imageshards.train", "uploaded", *options], work)
+    run = runs / f"uploaded-{model}"
+    st.session_state["run"] = str(run)
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    return {"metrics": metrics, "run": str(run), "records": str(data / "uploaded" / "1.0.0")}
+
+
+def run_in_sight(title: str, command: Sequence[str], work: Path) -> None:
+    """Runs a command and shows its screen as it goes by."""
+    terminal = Terminal(command)
+    with st.status(title, expanded=True) as status:
+        screen = st.empty()
+        for _ in terminal.follow():
+            lines = [line.replace(f"{work}/", "") for line in terminal.lines]
+            screen.code("\n".join(lines[-LINES:]) or " ", language=None)
+        if terminal.code:
+            status.update(label=f"{title} failed", state="error")
+            raise UserError("\n".join(line.replace(f"{work}/", "") for line in terminal.lines[-LINES:] if line))
+        status.update(label=f"{title}: done", state="complete", expanded=False)
+
+
+def show_scores(trained: dict[str, Any]) -> None:
+    """Shows how good the model is, and hands out what was made."""
+    metrics, run, records = trained["metrics"], Path(trained["run"]), Path(trained["records"])
+    splits = [split for split in ("train", "validation", "test") if f"{split}_accuracy" in metrics]
+    for column, split in zip(st.columns(len(splits) + 1), [*splits, ""], strict=True):
+        if split:
+            name = {"train": "Training"}.get(split, split.capitalize())
+            column.metric(f"{name}, {metrics[f'{split}_images']:,} images", f"{metrics[f'{split}_accuracy']:.1%}")
+        else:
+            column.metric("Guessing", f"{metrics['baseline_accuracy']:.1%}")
+    st.write(f"**{metrics['fit']}**: {metrics['fit_in_words']}. Ask it, in the other tab.")
+    files = {
+        "Report of the run": run / "report.html",
+        "Report of the dataset": records / "report.html",
+        "model.keras": run / "model.keras",
+        "labels.txt": run / "labels.txt",
+    }
+    for column, (name, path) in zip(st.columns(len(files)), files.items(), strict=True):
+        file_name = f"{name.lower().replace(' ', '-')}.html" if path.suffix == ".html" else path.name
+        column.download_button(name, path.read_bytes(), file_name, on_click="ignore", width="stretch")
+
+
+def show_asking(run: str) -> None:
+    """Says what is in a photo."""
+    if not run:
+        st.info("There is no model yet: train one in the other tab, or start the app with a run.")
+        return
+    photo = st.file_uploader("A photo", key="photo")
+    if photo is None:
+        return
+    model, labels, how = opened(run)
+    with tempfile.NamedTemporaryFile(dir=os.environ[WORK]) as file:
+        file.write(photo.getbuffer())
+        file.flush()
+        pixels = read_pixels(Path(file.name), how)
+    if isinstance(pixels, str):
+        st.error(f"{photo.name}: {pixels}")
+        return
+    probabilities = model.predict_on_batch(pixels[np.newaxis])[0]
+    left, right = st.columns([1, 2])
+    left.image(pixels.squeeze(), caption="as the model sees it")
+    for number in np.argsort(-probabilities, kind="stable")[:TOP].tolist():
+        right.progress(float(probabilities[number]), f"{escaped(labels[number])}: {probabilities[number]:.1%}")
+
+
+def escaped(text: str) -> str:
+    """Returns `text` so that Markdown shows it as it is."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|~$:" else letter for letter in text)
+
+
+@st.cache_resource(max_entries=2)  # type: ignore[untyped-decorator]
+def opened(run: str) -> Any:
+    """Loads a run once."""
+    import_tensorflow()
+    return open_run(Path(run))
+
+
+if __name__ == "__main__":
+    show(sys.argv[1], int(sys.argv[2]))
