@@ -25,15 +25,18 @@ SHARED = ROOT.parent / "shared" / "data"
 BENCH = ROOT / "build" / "bench"
 BIN = Path(sys.executable).parent
 PEERS = BENCH / "venv"
+OLDER_PEERS = BENCH / "venv-tensorflow-io"  # the last tensorflow_io, and the TensorFlow that it was made for
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 1 if QUICK else 3
 OUT = BENCH / "out"
 PACKAGES = ("img2dataset", "datasets", "torch")
+OLDER_PACKAGES = ("img2dataset", "tensorflow==2.16.2", "tensorflow-io==0.37.1", "pyarrow<20", "setuptools<81")
 
 FLOOR = [sys.executable, str(HERE / "floors.py")]
 RECORDS = [str(BIN / "imageshards-records")]
 PEER = [sys.executable, str(HERE / "peers.py")]
 OTHER_PEER = [str(PEERS / "bin" / "python"), str(HERE / "peers.py")]
+OLDER_PEER = [str(OLDER_PEERS / "bin" / "python"), str(HERE / "peers.py")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,15 +113,16 @@ def records(src: Path, *options: str, out: Path = OUT) -> list[str]:
 def install_peers() -> str:
     """Returns why the peers cannot be installed, if they cannot."""
     if QUICK:
-        return "" if PEERS.exists() else "left out of the quick run"
-    if not PEERS.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-    install = [str(PEERS / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
-    done = subprocess.run(install, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return done.stderr.strip().splitlines()[-1][:150]
-    compile_all = [str(PEERS / "bin" / "python"), "-m", "compileall", "-q", str(PEERS)]
-    subprocess.run(compile_all, stdout=subprocess.DEVNULL, check=False)
+        return "" if PEERS.exists() and OLDER_PEERS.exists() else "left out of the quick run"
+    for folder, packages in ((PEERS, PACKAGES), (OLDER_PEERS, OLDER_PACKAGES)):
+        if not folder.exists():
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        install = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *packages]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return done.stderr.strip().splitlines()[-1][:150]
+        compile_all = [str(folder / "bin" / "python"), "-m", "compileall", "-q", str(folder)]
+        subprocess.run(compile_all, stdout=subprocess.DEVNULL, check=False)
     return ""
 
 
@@ -135,8 +139,15 @@ def bench_records(missing: str) -> None:
         }
         if not missing:
             commands["img2dataset → WebDataset"] = [*OTHER_PEER, "img2dataset", str(src), str(OUT)]
-            commands["img2dataset → TFRecord"] = [*OTHER_PEER, "img2dataset-tfrecord", str(src), str(OUT)]
+            commands["img2dataset → TFRecord"] = [*OLDER_PEER, "img2dataset-tfrecord", str(src), str(OUT)]
         compare(f"Records of {len(list(src.glob('*/*'))):,} JPEGs of {title}", commands)
+    many = corpus("large", 64 if QUICK else 640)
+    commands = {
+        "bare Pool(2)": [*FLOOR, "pool", str(many), str(OUT)],
+        "imageshards": records(many, "--follow-outside"),
+        "naive Pillow, Pool(2)": [*FLOOR, "naive", str(many), str(OUT)],
+    }
+    compare(f"Records of {len(list(many.glob('*/*'))):,} JPEGs of 8 to 36 MP", commands)
     gray = ("--size", "28", "--color", "gray", "--encoding", "png")
     commands = {
         "plain loop": [*FLOOR, "loop", str(tiny), str(OUT)],
