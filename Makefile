@@ -17,7 +17,7 @@ flag = $(if $(findstring command,$(origin $2)),--$1 "$$$2")
 
 ##@ Datasets
 
-records: .venv/.editable ## SRC=… [DATASET= OUT= LAYOUT= MANIFEST= SPLIT= SIZE= COLOR= ENCODING= VERSION= WORKERS= ARGS=]
+records: .venv/.editable ## SRC=… [DATASET= OUT= LAYOUT= MANIFEST= SPLIT= SIZE= COLOR= ENCODING= VERSION= WORKERS= RUNNER= FLINK_MASTER= ARGS=]
 ifndef SRC
 	@echo "No SRC given: drawing two small sets of pictures into build/demo"
 	@$(BIN)/python -m imageshards.pipeline.demo build/demo
@@ -25,7 +25,7 @@ endif
 	@$(BIN)/imageshards-records "$${SRC:-build/demo}" $(call flag,dataset,DATASET) $(call flag,out,OUT) \
 	  $(call flag,layout,LAYOUT) $(call flag,manifest,MANIFEST) $(call flag,split,SPLIT) $(call flag,size,SIZE) \
 	  $(call flag,color,COLOR) $(call flag,encoding,ENCODING) $(call flag,version,VERSION) \
-	  $(call flag,workers,WORKERS) $(ARGS)
+	  $(call flag,workers,WORKERS) $(call flag,runner,RUNNER) $(call flag,flink_master,FLINK_MASTER) $(ARGS)
 
 verify: .venv/.editable ## DATASET=… [OUT=data]: what was published, read again and held against its checksums
 	@$(BIN)/imageshards-verify "$${OUT:-data}/$${DATASET:?say which, as in make verify DATASET=pexels}"

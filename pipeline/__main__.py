@@ -82,6 +82,8 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
             metadata = build(reading, dataset, request, new_pipeline(flags))
         except Exception as error:
             reason = _reason(error)
+            if reason is None and flags:  # not one of ours: a runner's own, which has seen a worker go
+                reason = f"a worker ended, or the runner itself: {' '.join(str(error).split())[-300:]}"
             if reason is None:
                 raise
             complain(NAME, f"the job failed: {reason}\n{_GOES_ON}")

@@ -1,14 +1,19 @@
 """Where a job runs: in this process unless Beam's own flags say otherwise."""
 
 import argparse
+import json
 import logging
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imageshards.pipeline.source import UserError
+
+_PORTABLE = ("flink", "portable", "prism", "spark")
 
 
 def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
@@ -17,11 +22,17 @@ def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
     Without `--runner` it is FnApiRunner, in memory, by name: DirectRunner would first try to download another one. The
     threads that decode are inside the job's own step. Beam's multi_threading loses records silently and is refused.
 
+    On a cluster workers are processes, started by `imageshards-worker`, unless `--environment_type` says otherwise.
     """
+    given = {flag.split("=")[0] for flag in flags}
+    if "--runner" not in given:
+        return beam.Pipeline(FnApiRunner(), PipelineOptions(list(flags)))
     options = PipelineOptions(list(flags))
-    if not any(flag.split("=")[0] == "--runner" for flag in flags):
-        return beam.Pipeline(FnApiRunner(), options)
-    return beam.Pipeline(options=options)
+    runner = options.view_as(StandardOptions).runner.lower().removesuffix("runner")
+    if runner in _PORTABLE and "--environment_type" not in given:
+        command = json.dumps({"command": str(Path(sys.executable).with_name("imageshards-worker"))})
+        flags = [*flags, "--environment_type=PROCESS", f"--environment_config={command}"]
+    return beam.Pipeline(options=PipelineOptions(list(flags)))
 
 
 def check_flags(flags: Sequence[str]) -> None:
