@@ -11,7 +11,6 @@ A dataset of one's own is a package `my_set/` with an empty `__init__.py` and `m
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from tensorflow_datasets.core.file_adapters import FileFormat
 from tensorflow_datasets.core.utils.lazy_imports_utils import tree
 
 from imageshards.datasets.data_source import TFRecordDataSource
+from imageshards.pipeline import storage
 from imageshards.pipeline.layouts import read_dataset
 from imageshards.pipeline.listing import list_files
 from imageshards.pipeline.options import Options
@@ -87,7 +87,7 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
         from imageshards.pipeline.runner import new_pipeline
 
         pipeline = beam.Pipeline(config.beam_runner, config.beam_options) if config.beam_runner else new_pipeline([])
-        dataset = Dataset(Path(self.data_dir).parent, str(self.version))
+        dataset = Dataset(storage.place(os.fspath(self.data_dir)).parent, str(self.version))
         build(reading, dataset, dataset_fingerprint(reading), pipeline)
         self.info.read_from_directory(self.data_dir)
 

@@ -44,13 +44,13 @@ def _run(arguments: Sequence[str]) -> int:
         check_flags(flags)
 
     with many_imports():  # after --help, which need not wait for them
-        from imageshards.pipeline import console
+        from imageshards.pipeline import console, storage
         from imageshards.pipeline.layouts import read
         from imageshards.pipeline.publish import Dataset, published
         from imageshards.pipeline.request import dataset_fingerprint
 
     for reading in read(options):
-        dataset = Dataset(Path(options.out) / reading.options.dataset_name(), options.version)
+        dataset = Dataset(storage.place(options.out) / reading.options.dataset_name(), options.version)
         _check_places(reading.root, dataset.folder)
         console.describe(reading, dataset)
         if options.dry_run:
@@ -60,7 +60,7 @@ def _run(arguments: Sequence[str]) -> int:
         metadata = published(dataset)
         if metadata and metadata.get("fingerprint") == request and not options.redraw_splits:
             console.say(f"{dataset.final} is up to date; nothing was touched")
-            if dataset.work.exists():
+            if storage.exists(dataset.work):
                 from imageshards.pipeline.job import clear
 
                 clear(dataset)
@@ -125,7 +125,8 @@ def _reason(error: BaseException | None) -> str | None:
 
 
 def _check_places(root: Path, folder: Path) -> None:
-    if folder.resolve().is_relative_to(root):
+    here = folder if "://" in str(folder) else folder.resolve()
+    if here.is_relative_to(root):
         raise UserError(f"{folder} lies in the folder with the images, {root}; choose another folder with --out")
 
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from imageshards.pipeline import tfrecord
+from imageshards.pipeline import storage, tfrecord
 from imageshards.pipeline.facts import KNOWN, Chunk, read_facts, write_facts
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.source import Reason
@@ -57,6 +57,11 @@ class Staging:
         """The number of each label."""
         return {label: number for number, label in enumerate(self.labels)}
 
+    @functools.cached_property
+    def in_bucket(self) -> bool:
+        """Says whether the images are in a bucket."""
+        return storage.is_bucket(self.root)
+
     @property
     def sources(self) -> Path:
         """The table of all sources."""
@@ -92,12 +97,17 @@ def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.
     """Returns the facts of a chunk that a killed job left, or None where it left none, or the disk lost some of it."""
     try:
         facts = read_facts(staging.facts(chunk))
-        with staging.staged(chunk).open("rb", buffering=0) as staged:
-            for key, fact in zip(sources["key"].to_pylist(), facts.to_pylist(), strict=True):
-                if fact["reason"] is None:
-                    record = tfrecord.decode(os.pread(staged.fileno(), fact["length"], fact["offset"]))
-                    if (record.key, record.sha256) != (key, fact["sha256"]):
-                        return None
+        rows = zip(sources["key"].to_pylist(), facts.to_pylist(), strict=True)
+        good = [(key, fact) for key, fact in rows if fact["reason"] is None]
+        frames = (
+            storage.read_ranges(staging.staged(chunk), [(fact["offset"], fact["length"]) for _, fact in good])
+            if good
+            else []
+        )
+        for (key, fact), frame in zip(good, frames, strict=True):
+            record = tfrecord.decode(frame)
+            if (record.key, record.sha256) != (key, fact["sha256"]):
+                return None
     except (OSError, ValueError, pa.ArrowException, tfrecord.DamagedRecordError):
         return None
     tally.add(len(facts), len(facts) - facts["reason"].null_count)
@@ -133,7 +143,7 @@ class Stager:
     def stage(self, chunk: Chunk, sources: list[dict[str, Any]]) -> Iterator[Done]:
         """Begins a chunk, whose `sources` are rows of the SOURCES schema; yields those that are done by now."""
         slices = list(_slices(sources))
-        opened = _Open(chunk, self._staging.staged(chunk).open("wb"), len(slices))
+        opened = _Open(chunk, storage.create(self._staging.staged(chunk)), len(slices))
         inline = sum(source["size"] for source in sources) < _INLINE_BYTES * len(sources)
         for images in slices:
             work = functools.partial(self._stage_slice, images)
@@ -208,8 +218,8 @@ def _kept_frame(source: dict[str, Any], staging: Staging) -> bytes | None:
     """Returns the frame from the previous version, under the label's number of today; None where it is damaged."""
     assert staging.kept is not None
     try:
-        with _opened(f"{staging.kept}/{source['kept_shard']}") as file:
-            frame = os.pread(file, source["kept_length"], source["kept_offset"])
+        where = (source["kept_offset"], source["kept_length"])
+        frame = storage.read_ranges(staging.kept / source["kept_shard"], [where])[0]
         record = tfrecord.decode(frame)
     except (OSError, tfrecord.DamagedRecordError):
         return None
@@ -236,6 +246,8 @@ def _read(source: dict[str, Any], staging: Staging) -> bytes:
         raise UnreadableError(
             Reason.TOO_LARGE, f"{source['size']:,} bytes are more than {most:,}, which --max-pixels sets"
         )
+    if staging.in_bucket:
+        return _read_from_bucket(source, staging)
     try:
         with _opened(f"{staging.root}/{source['path']}") as file:
             stat = os.fstat(file)
@@ -248,5 +260,16 @@ def _read(source: dict[str, Any], staging: Staging) -> bytes:
         gone = isinstance(error, FileNotFoundError)
         raise UnreadableError(Reason.CHANGED if gone else Reason.UNREADABLE, error.strerror or str(error)) from error
     if (stat.st_size, stat.st_mtime_ns) != (source["size"], source["mtime_ns"]) or len(data) != stat.st_size:
+        raise UnreadableError(Reason.CHANGED, "the file changed while the job ran; run it again")
+    return data
+
+
+def _read_from_bucket(source: dict[str, Any], staging: Staging) -> bytes:
+    """Returns the object's bytes in one request, if it is still as large as it was listed."""
+    try:
+        data = storage.read(staging.root / source["path"])
+    except FileNotFoundError as error:
+        raise UnreadableError(Reason.CHANGED, "the file is gone") from error
+    if len(data) != source["size"]:
         raise UnreadableError(Reason.CHANGED, "the file changed while the job ran; run it again")
     return data

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.source import Source
 
 CHUNK_IMAGES = 256
@@ -112,7 +113,7 @@ def write_sources(path: Path, chunks: Sequence[Sequence[Source]], previous: pa.T
     keys = pa.array([source.key for chunk in chunks for source in chunk], pa.string())
     rows = pc.index_in(keys, previous["key"].combine_chunks())
     start = 0
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SOURCES) as writer:
+    with storage.create(path) as file, pa.ipc.new_file(file, SOURCES) as writer:
         for chunk in chunks:
             columns = {field.name: [getattr(source, field.name) for source in chunk] for field in _SOURCE}
             columns |= _known_before(columns, previous.take(rows.slice(start, len(chunk))))
@@ -122,23 +123,22 @@ def write_sources(path: Path, chunks: Sequence[Sequence[Source]], previous: pa.T
 
 def read_sources(path: Path) -> pa.RecordBatchFileReader:
     """Opens sources.arrow; `get_batch(chunk.number)` reads one chunk of it."""
-    return pa.ipc.open_file(pa.memory_map(str(path)))
+    return pa.ipc.open_file(storage.open_read(path) if storage.is_bucket(path) else pa.memory_map(str(path)))
 
 
 def write_facts(path: Path, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
     """Publishes a chunk's facts, and returns them: the file is there whole, or not at all."""
     facts = pa.RecordBatch.from_pylist(list(rows), FACTS)
-    aside = path.with_suffix(".tmp")
-    with pa.OSFile(str(aside), "wb") as file, pa.ipc.new_file(file, FACTS) as writer:
+    buffer = pa.BufferOutputStream()
+    with pa.ipc.new_file(buffer, FACTS) as writer:
         writer.write_batch(facts)
-    aside.replace(path)
+    storage.write(path, buffer.getvalue().to_pybytes())
     return facts
 
 
 def read_facts(path: Path) -> pa.RecordBatch:
     """Reads a chunk's facts."""
-    with pa.OSFile(str(path), "rb") as file:
-        return pa.ipc.open_file(file).get_batch(0)
+    return pa.ipc.open_file(pa.BufferReader(storage.read(path))).get_batch(0)
 
 
 def _known_before(columns: dict[str, Any], previous: pa.Table) -> dict[str, Any]:

@@ -4,6 +4,7 @@ It is joined, a chunk at a time, from the sources, what became of them, and wher
 be lost: every source is in exactly one record, or has a reason.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.facts import CONTENT_DIGITS, INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
 from imageshards.pipeline.shards import PLACES, Places, ShardFacts
@@ -100,7 +102,7 @@ def write_index(
       LostError: a source is neither in a record nor rejected, or is in two.
     """
     tallied = Tallied(staging.labels)
-    with pq.ParquetWriter(path, INDEX, compression="zstd") as writer:
+    with storage.create(path) as file, pq.ParquetWriter(file, INDEX, compression="zstd") as writer:
         group: list[pa.RecordBatch] = []
         for rows in _joined(staging, chunks, written, tallied.rejected):
             tallied.add(rows)
@@ -149,4 +151,6 @@ def _joined(
 
 def read_index(version: Path) -> pa.Table:
     """Reads the index of a published version."""
-    return pq.read_table(version / "index.parquet", schema=INDEX, memory_map=True)
+    path = version / "index.parquet"
+    source = io.BytesIO(storage.read(path)) if storage.is_bucket(path) else path
+    return pq.read_table(source, schema=INDEX, memory_map=True)

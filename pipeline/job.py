@@ -15,7 +15,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from imageshards.pipeline import plan, shards
+from imageshards.pipeline import plan, shards, storage
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
 from imageshards.pipeline.index import LostError, Tallied, read_index, write_index
@@ -67,7 +67,7 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
         try:
             _check(found, tallied, reading.options)
         except UserError:
-            shutil.rmtree(dataset.work)
+            storage.remove(dataset.work)
             raise
         about = {
             "fingerprint": request,
@@ -82,13 +82,32 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
 
 def clear(dataset: Dataset) -> None:
     """Removes what a job left that was killed after it had published; not what a job holds that is running."""
+    if storage.is_bucket(dataset.work):
+        storage.remove(dataset.work)
+        return
     with contextlib.suppress(UserError), _lock(dataset):
         shutil.rmtree(dataset.work)
 
 
 @contextlib.contextmanager
 def _work_folder(dataset: Dataset) -> Iterator[None]:
-    """Holds `incomplete.<version>` for this job alone. What an earlier job staged there stays; it is used again."""
+    """Holds `incomplete.<version>` for this job alone. What an earlier job staged there stays; it is used again.
+
+    A bucket has no lock. Two jobs of one version would write the same bytes there, if their sources are the same.
+
+    Raises:
+      UserError: another job builds this version; or it is in a bucket, and there already.
+    """
+    if storage.is_bucket(dataset.work):
+        if storage.exists(dataset.final / "dataset_info.json"):
+            raise UserError(
+                f"{dataset.final} is there with other content, and a bucket cannot let two versions change places at"
+                " once: give the next --version, or delete this one"
+            )
+        for name in ("shards", "dataset"):
+            storage.remove(dataset.work / name)
+        yield
+        return
     with _lock(dataset):
         recover(dataset)
         for name in ("shards", "dataset"):
@@ -123,7 +142,7 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
     if version is None:
         return None
     try:
-        index, metadata = read_index(version), json.loads((version / METADATA).read_text("utf-8"))
+        index, metadata = read_index(version), json.loads(storage.read(version / METADATA))
         same = metadata["normalization"] == normalization(options)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         if options.redraw_splits:

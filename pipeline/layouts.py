@@ -69,7 +69,7 @@ def read(options: Options) -> list[Reading]:
         return [read_dataset(listing, options)]
     readings = []
     for name in names:
-        below = dataclasses.replace(options, src=str(Path(options.src) / name), dataset="")
+        below = dataclasses.replace(options, src=f"{options.src.rstrip('/')}/{name}", dataset="")
         readings.append(read_dataset(list_files(below.src, follow_outside=options.follow_outside), below))
     return readings
 

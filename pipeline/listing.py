@@ -5,11 +5,14 @@ Hidden files and folders, and the litter of archivers and file managers, are not
 
 import collections
 import dataclasses
+import datetime
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.source import UNPRINTABLE, File, Reason, Rejected, UserError, printable
 
 # What a user would call an image. Those that `images.DECODERS` does not read are found too, and rejected with a reason.
@@ -43,24 +46,47 @@ def list_files(src: str, *, follow_outside: bool = False) -> Listing:
     Raises:
       UserError: `src` is missing, is no folder, or cannot be read.
     """
-    root = Path(src)
+    root = storage.place(src)
+    if storage.is_bucket(root):
+        walked = [_in_bucket(name, details) for name, details in storage.walk(root)]
+        if not walked:
+            raise UserError(f"{src}: nothing is there; SRC is the folder with your images")
+        return _sorted(
+            root, [file for file in walked if isinstance(file, File)], [f for f in walked if isinstance(f, Rejected)]
+        )
     if not root.exists():
         raise UserError(f"{src}: no such folder; SRC is the folder with your images")
     if not root.is_dir():
         raise UserError(f"{src}: not a folder; SRC is the folder with your images")
     root = root.resolve()
     walk = _Walk(root, follow_outside)
+    return _sorted(root, walk.files(), walk.rejected)
+
+
+def _in_bucket(name: str, details: dict[str, Any]) -> File | Rejected | None:
+    """Returns a file as a bucket lists it; nothing for what is hidden, or litter."""
+    if any(part.startswith(".") or part in _LITTER for part in name.split("/")):
+        return None
+    if UNPRINTABLE.search(name):
+        return Rejected(printable(name), Reason.BAD_NAME, "control characters; rename it")
+    changed = details.get("LastModified") or details.get("mtime") or details.get("updated")
+    moment = datetime.datetime.fromisoformat(changed) if isinstance(changed, str) else changed
+    mtime_ns = int(moment.timestamp() * 1_000_000) * 1000 if moment else 0
+    return File(unicodedata.normalize("NFC", name), name, int(details["size"]), mtime_ns)
+
+
+def _sorted(root: Path, files: Iterable[File], rejected: list[Rejected]) -> Listing:
     images: list[File] = []
     others: list[File] = []
-    for file in sorted(walk.files(), key=lambda file: (file.key, file.path)):
+    for file in sorted(files, key=lambda file: (file.key, file.path)):
         if file.suffix not in IMAGE_SUFFIXES:
             others.append(file)
         elif images and file.key == images[-1].key:
             detail = "another file has the same name in Unicode normal form C; rename one of them"
-            walk.rejected.append(Rejected(printable(file.path), Reason.SAME_KEY, detail))
+            rejected.append(Rejected(printable(file.path), Reason.SAME_KEY, detail))
         else:
             images.append(file)
-    return Listing(root, images, others, walk.rejected)
+    return Listing(root, images, others, rejected)
 
 
 @dataclasses.dataclass

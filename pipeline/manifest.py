@@ -25,6 +25,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.listing import Listing
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import (
@@ -242,14 +243,14 @@ def _is_foreign(path: str) -> bool:
 
 
 def _named_manifest(listing: Listing, options: Options) -> Manifest:
-    path = Path(options.manifest)
-    if not path.is_file():
+    path = storage.place(options.manifest)
+    if not storage.exists(path) or path.is_dir():
         path = listing.root / options.manifest
-    if not path.is_file():
+    if not storage.exists(path) or path.is_dir():
         raise UserError(f"--manifest {options.manifest}: no such file, neither here nor in {options.src}")
     if path.suffix.lower() not in (*_TABLE_SUFFIXES, ".txt"):
         raise UserError(f"--manifest {options.manifest}: give a file that ends in one of {', '.join(_TABLE_SUFFIXES)}")
-    folder = path.resolve().parent
+    folder = path.parent if storage.is_bucket(path) else path.resolve().parent
     base = folder.relative_to(listing.root).as_posix() if folder.is_relative_to(listing.root) else ""
     return Manifest(path, path.name, "" if base == "." else base, None)
 
@@ -380,12 +381,14 @@ def _rows_of_objects(objects: Iterable[tuple[int, object]]) -> Iterator[Row]:
 
 def _text(path: Path, encoding: str) -> io.TextIOWrapper:
     """Opens a text file; a byte order mark wins over `encoding`."""
-    start = path.open("rb").read(4)
+    file = storage.open_read(path)
+    start = file.read(4)
+    file.seek(0)
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
     elif start.startswith(b"\xef\xbb\xbf"):
         encoding = "utf-8-sig"
-    return path.open(encoding=encoding, newline="")
+    return io.TextIOWrapper(file, encoding=encoding, newline="")
 
 
 def _with_errors(manifest: Manifest, rows: Iterator[Row]) -> Iterator[Row]:

@@ -189,7 +189,7 @@ class Options:
                 + (f"; {fixed!r} would do" if fixed else ""),
             )
             return self.dataset
-        folder = Path(self.src).resolve().name
+        folder = Path(self.src).resolve().name if "://" not in self.src else self.src.rstrip("/").rpartition("/")[2]
         name = _as_name(folder)
         _check(
             bool(name), f"{self.src}: no dataset name can be made of the folder name {folder!r}; give --dataset NAME"

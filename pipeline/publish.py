@@ -10,6 +10,7 @@ import ctypes
 import dataclasses
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Tallied
 from imageshards.pipeline.report import write_report
@@ -30,6 +32,8 @@ _FEATURE = "tensorflow_datasets.core.features"
 _FORMULA = ("=", "+", "-", "@")
 _RENAME_EXCHANGE = 2
 _ASIDE = "replaced"
+_INFO = "dataset_info.json"
+_MARKERS = ("features.json", _INFO)  # TFDS looks for the first, and then believes the second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +92,7 @@ def publish(
     }
     write_report(made, dataset.name, dataset.version, labels, tallied, described, str(root))
     digests = {facts.name: facts.sha256 for facts in written}
-    digests |= {path.name: file_digest(path) for path in made.iterdir() if path.name not in digests}
+    digests |= {name: file_digest(made / name) for name in storage.names(made) if name not in digests}
     digests["dataset_info.json"] = hashlib.sha256(info.encode()).hexdigest()
     _write(made / METADATA, seal({**described, "libraries": libraries()}, digests))
     _write(made / "dataset_info.json", info)
@@ -98,10 +102,11 @@ def publish(
 
 def previous_version(dataset: Dataset) -> Path | None:
     """Returns the published version that this one replaces, else the dataset's newest; None where there is none."""
-    if (dataset.final / METADATA).exists():
+    if storage.exists(dataset.final / METADATA):
         return dataset.final
-    versions = [path.parent for path in dataset.folder.glob(f"*.*.*/{METADATA}") if _numbers(path.parent.name)]
-    return max(versions, key=lambda path: _numbers(path.name), default=None)
+    versions = [name for name in storage.names(dataset.folder) if _numbers(name)]
+    whole = [dataset.folder / name for name in versions if storage.exists(dataset.folder / name / METADATA)]
+    return max(whole, key=lambda path: _numbers(path.name), default=None)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -112,8 +117,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 def published(dataset: Dataset) -> dict[str, Any] | None:
     """Returns metadata.json of the version as it is published; None where it is not, or cannot be read."""
     try:
-        if (dataset.final / "dataset_info.json").exists():
-            metadata: dict[str, Any] = json.loads((dataset.final / METADATA).read_text("utf-8"))
+        if storage.exists(dataset.final / _INFO):
+            metadata: dict[str, Any] = json.loads(storage.read(dataset.final / METADATA))
             return metadata
     except (OSError, ValueError):
         pass
@@ -174,13 +179,14 @@ def dataset_info_json(dataset: Dataset, written: Sequence[ShardFacts]) -> dict[s
 
 def _write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     """Writes rejected.csv. A file name that a spreadsheet would take for a formula is written as ./name."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "reason", "detail"])
-        for reject in sorted(rejected, key=lambda reject: (reject.file, reject.reason, reject.detail)):
-            name = f"./{reject.file}" if reject.file.startswith(_FORMULA) else reject.file
-            detail = f"'{reject.detail}" if reject.detail.startswith(_FORMULA) else reject.detail
-            writer.writerow([name, reject.reason, detail])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "reason", "detail"])
+    for reject in sorted(rejected, key=lambda reject: (reject.file, reject.reason, reject.detail)):
+        name = f"./{reject.file}" if reject.file.startswith(_FORMULA) else reject.file
+        detail = f"'{reject.detail}" if reject.detail.startswith(_FORMULA) else reject.detail
+        writer.writerow([name, reject.reason, detail])
+    _write(path, text.getvalue())
 
 
 def _by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
@@ -188,11 +194,21 @@ def _by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    storage.write(path, text.encode())
 
 
 def _move_into_place(dataset: Dataset) -> None:
-    """Renames `made` to `final`; an older `final` changes places with it, and goes with the work folder."""
+    """Renames `made` to `final`; an older `final` changes places with it, and goes with the work folder.
+
+    A bucket has no rename: there the files are copied, those last without which TFDS sees no version.
+    """
+    if storage.is_bucket(dataset.final):
+        names = storage.names(dataset.made)
+        storage.copy(dataset.made, dataset.final, [name for name in names if name not in _MARKERS])
+        for name in _MARKERS:
+            storage.copy(dataset.made, dataset.final, [name])
+        storage.remove(dataset.work)
+        return
     for path in dataset.made.iterdir():
         _to_disk(path)
     if dataset.final.exists():

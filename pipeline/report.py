@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from simple_parsing import field
 
-from imageshards.pipeline import seal, tfrecord
+from imageshards.pipeline import seal, storage, tfrecord
 from imageshards.pipeline.command import new_parser, run_command
 from imageshards.pipeline.facts import CONTENT_DIGITS
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
@@ -117,7 +117,7 @@ def write_report(
 
     Rejected images are drawn from `root`, where that is given.
     """
-    index = pq.ParquetFile(version / "index.parquet")
+    index = pq.ParquetFile(storage.open_read(version / "index.parquet"))
     sizes = index.read(["width", "height"])
     hashes = index.read(["phash"])["phash"].to_numpy()
     alike = _look_alikes(index, hashes, tallied, version)
@@ -143,7 +143,7 @@ def write_report(
         ],
         reasons=_reasons(tallied.rejected, metadata, root),
     )
-    (version / REPORT).write_text(page, encoding="utf-8", newline="\n")
+    storage.write(version / REPORT, page.encode())
 
 
 def _contact_sheets(
@@ -154,8 +154,8 @@ def _contact_sheets(
     sheets: dict[str, dict[str, list[tuple[str, str]]]] = {split: {} for split in splits}
     for split in splits:
         room = min(_PICTURES // len(splits), share * len(labels))
-        first = next(version.glob(f"{name}-{split}.tfrecord-00000-of-*"))
-        for frame in itertools.islice(read_frames(first), _RECORDS):
+        first = next(file for file in storage.names(version) if file.startswith(f"{name}-{split}.tfrecord-00000-of-"))
+        for frame in itertools.islice(read_frames(version / first), _RECORDS):
             record = tfrecord.decode(frame)
             pictures = sheets[split].setdefault(labels[record.label], [])
             if len(pictures) < share and room:
@@ -269,9 +269,7 @@ def _rows(index: pq.ParquetFile, numbers: set[int]) -> dict[int, dict[str, Any]]
 
 
 def _record(row: Mapping[str, Any], version: Path) -> tfrecord.Record:
-    with (version / row["shard"]).open("rb") as shard:
-        shard.seek(row["offset"])
-        return tfrecord.decode(shard.read(row["length"]))
+    return tfrecord.decode(storage.read_ranges(version / row["shard"], [(row["offset"], row["length"])])[0])
 
 
 def _with_picture(row: Mapping[str, Any], version: Path) -> dict[str, Any]:
@@ -295,7 +293,7 @@ def _reasons(
 
 def _rejected_picture(reject: Rejected, how: Normalization, root: str | None) -> str:
     """Returns what can be decoded of a rejected file below `root`, as far as its normalization gets; else nothing."""
-    if root is None or reject.is_row or reject.reason in _UNSEEN:
+    if root is None or storage.is_bucket(root) or reject.is_row or reject.reason in _UNSEEN:
         return ""
     path = Path(root, reject.file)
     try:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imageshards.pipeline import storage
+
 METADATA = "metadata.json"
 _BLANK = "0" * 64
 
@@ -26,7 +28,7 @@ def read_seal(version: Path) -> dict[str, str]:
     Raises:
       OSError, ValueError: metadata.json cannot be read, or is not as it was written.
     """
-    text = (version / METADATA).read_text("utf-8")
+    text = storage.read(version / METADATA).decode()
     digests: dict[str, str] = json.loads(text)["sha256"]
     own = digests[METADATA]
     if text.count(_entry(own)) != 1 or _digest(text.replace(_entry(own), _entry(_BLANK))) != own:
@@ -36,8 +38,8 @@ def read_seal(version: Path) -> dict[str, str]:
 
 def file_digest(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with storage.open_read(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _digest(text: str) -> str:

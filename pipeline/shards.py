@@ -8,6 +8,7 @@ read.
 import dataclasses
 import errno
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imageshards.pipeline import tfrecord
+from imageshards.pipeline import storage, tfrecord
 from imageshards.pipeline.plan import Rows
 from imageshards.pipeline.source import SPLITS, JobError
 
@@ -57,7 +58,7 @@ class DamagedShardError(JobError):
 def write_shard(path: Path, rows: Rows, staged: Callable[[int], Path]) -> Places:
     """Writes the frames of `rows` in salted order and returns their PLACES.
 
-    A staged file is opened once, and its frames go straight to where they belong.
+    `path` is on this machine. A staged file is read once, and its frames go straight to where they belong.
     """
     rows = rows[np.lexsort((rows["row"], rows["chunk"], rows["order"]))]
     places = np.zeros(len(rows), PLACES)
@@ -65,15 +66,13 @@ def write_shard(path: Path, rows: Rows, staged: Callable[[int], Path]) -> Places
         places[name] = rows[name]
     places["offset"] = np.cumsum(rows["length"], dtype=np.uint64) - rows["length"]
     by_chunk = np.argsort(rows["chunk"], kind="stable")
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("wb", buffering=0) as shard:
+    with path.open("wb", buffering=0) as shard:
         for of_chunk in np.split(by_chunk, np.flatnonzero(np.diff(rows["chunk"][by_chunk])) + 1):
-            with staged(int(rows["chunk"][of_chunk[0]])).open("rb", buffering=0) as source:
-                for i in of_chunk.tolist():
-                    frame = os.pread(source.fileno(), int(rows["length"][i]), int(rows["offset"][i]))
-                    if os.pwrite(shard.fileno(), frame, int(places["offset"][i])) != len(frame):
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    aside.replace(path)
+            ranges = list(zip(rows["offset"][of_chunk].tolist(), rows["length"][of_chunk].tolist(), strict=True))
+            frames = storage.read_ranges(staged(int(rows["chunk"][of_chunk[0]])), ranges)
+            for frame, offset in zip(frames, places["offset"][of_chunk].tolist(), strict=True):
+                if os.pwrite(shard.fileno(), frame, offset) != len(frame):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     return places
 
 
@@ -83,7 +82,7 @@ def read_frames(path: Path) -> Iterator[bytes]:
     Raises:
       DamagedRecordError: a frame's header is damaged, or the file ends within a frame.
     """
-    with path.open("rb", buffering=1 << 20) as file:
+    with storage.open_read(path) as file:
         while header := file.read(tfrecord.HEADER_BYTES):
             rest = file.read(tfrecord.frame_length(header) - len(header))
             yield header + rest
@@ -121,12 +120,15 @@ def check_shard(path: Path, split: str, images: int, labels: int, check: Check =
 
 def save(work: Path, facts: ShardFacts, places: Places) -> None:
     """Leaves a shard's facts and places for the publishing step."""
-    np.save(work / "shards" / f"{facts.name}.npy", places, allow_pickle=False)
-    (work / "shards" / f"{facts.name}.json").write_text(json.dumps(dataclasses.asdict(facts)))
+    table = storage.buffered(lambda file: np.save(file, places, allow_pickle=False))
+    storage.write(work / "shards" / f"{facts.name}.npy", table)
+    storage.write(work / "shards" / f"{facts.name}.json", json.dumps(dataclasses.asdict(facts)).encode())
 
 
 def load(work: Path) -> Iterator[tuple[ShardFacts, Places]]:
     """Yields what the shards' writers left, in the order of the names."""
-    for path in sorted((work / "shards").glob("*.json")):
-        places = np.load(path.with_suffix(".npy"), allow_pickle=False)
-        yield ShardFacts(**json.loads(path.read_text())), places
+    for name in storage.names(work / "shards"):
+        if name.endswith(".json"):
+            path = work / "shards" / name
+            places = np.load(io.BytesIO(storage.read(path.with_suffix(".npy"))), allow_pickle=False)
+            yield ShardFacts(**json.loads(storage.read(path))), places

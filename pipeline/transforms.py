@@ -16,7 +16,7 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from imageshards.pipeline import plan, shards
+from imageshards.pipeline import plan, shards, storage
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, read_sources
 from imageshards.pipeline.lookalikes import QUARTERS
@@ -136,7 +136,8 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
     def _write(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
         path = self.dataset.made / shard.name(self.dataset.name)
-        places = shards.write_shard(path, rows, lambda number: self.staging.staged(self.chunks[number]))
+        with storage.made_here(path) as here:
+            places = shards.write_shard(here, rows, lambda number: self.staging.staged(self.chunks[number]))
         staging = self.staging
         facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels))
         shards.save(staging.work, facts, places)

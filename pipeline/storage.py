@@ -1,0 +1,173 @@
+"""Files in folders of this machine or in buckets, `s3://…` and `gs://…`: the few ways in which the job touches them.
+
+A place is a pathlib.Path, or, for a bucket, etils' epath.Path, which joins and splits like one. What is done to it goes
+through the functions below: the operating system's own calls here, fsspec's there. A bucket knows no rename and no
+folder; a file in it is there whole or not at all.
+"""
+
+import contextlib
+import functools
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from etils import epath
+
+from imageshards.pipeline.source import JobError, UserError
+
+_EXTRAS = {"s3": "s3", "gs": "gcs"}
+_AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a file's size is asked for before the file
+_BLOCK = 1 << 20
+
+
+class StorageError(JobError):
+    """A bucket that cannot be reached, or refuses."""
+
+
+def place(name: str) -> Path:
+    """Returns the place of this name.
+
+    Raises:
+      UserError: it is a URL that is not understood, or the package that reaches it is not installed.
+    """
+    if "://" not in name:
+        return Path(name)
+    protocol = name.partition("://")[0]
+    if protocol not in _EXTRAS:
+        raise UserError(f"{name}: {protocol}:// is not known here; give a folder, s3://… or gs://…")
+    _system(protocol)
+    return cast(Path, epath.Path(name.rstrip("/")))
+
+
+def is_bucket(name: str | Path) -> bool:
+    """Says whether a place is in a bucket."""
+    return "://" in os.fspath(name)
+
+
+def exists(path: Path) -> bool:
+    """Says whether there is a file of this name, or for a folder on this machine, a folder."""
+    return bool(_of(path).exists(str(path))) if is_bucket(path) else path.exists()
+
+
+def read(path: Path) -> bytes:
+    """Returns a file's bytes; of a bucket, in one request."""
+    if not is_bucket(path):
+        return path.read_bytes()
+    at_once = _AT_ONCE[os.fspath(path).partition("://")[0]]
+    return cast(bytes, _of(path).cat_file(str(path), **at_once))
+
+
+def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    """Returns the bytes of each (offset, length).
+
+    Of a bucket the whole stretch comes in one request where much of it is wanted, else each range in one of its own.
+    """
+    if not is_bucket(path):
+        with path.open("rb", buffering=0) as file:
+            return [os.pread(file.fileno(), length, offset) for offset, length in ranges]
+    start, end = min(offset for offset, _ in ranges), max(offset + length for offset, length in ranges)
+    if end - start <= max(_BLOCK, 4 * sum(length for _, length in ranges)):
+        block = _of(path).cat_file(str(path), start=start, end=end)
+        return [block[offset - start : offset - start + length] for offset, length in ranges]
+    starts, ends = zip(*((offset, offset + length) for offset, length in ranges), strict=True)
+    return cast(list[bytes], _of(path).cat_ranges([str(path)] * len(ranges), list(starts), list(ends)))
+
+
+def write(path: Path, data: bytes) -> None:
+    """Writes a file that is there whole, or not at all."""
+    if is_bucket(path):
+        _of(path).pipe_file(str(path), data)
+        return
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_bytes(data)
+    aside.replace(path)
+
+
+def create(path: Path) -> BinaryIO:
+    """Opens a new file for writing from front to back."""
+    return cast(BinaryIO, _of(path).open(str(path), "wb")) if is_bucket(path) else path.open("wb")
+
+
+def open_read(path: Path) -> BinaryIO:
+    """Opens a file for reading, from front to back or here and there."""
+    if is_bucket(path):
+        return cast(BinaryIO, _of(path).open(str(path), "rb", block_size=_BLOCK))
+    return path.open("rb", buffering=_BLOCK)
+
+
+@contextlib.contextmanager
+def made_here(path: Path) -> Iterator[Path]:
+    """Yields the name of a file to make on this machine; when the block ends well it is at `path`, whole."""
+    if not is_bucket(path):
+        aside = path.with_name(path.name + ".tmp")
+        yield aside
+        aside.replace(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="imageshards-") as folder:
+        here = Path(folder, path.name)
+        yield here
+        _of(path).put_file(str(here), str(path))
+
+
+def names(folder: Path) -> list[str]:
+    """Returns the names of the files in a folder, in order; none where there is no folder."""
+    if is_bucket(folder):
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(PurePosixPath(name).name for name in _of(folder).ls(str(folder), detail=False))
+        return []
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder with all that is in it, if it is there."""
+    if not is_bucket(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        _of(folder).rm(str(folder), recursive=True)
+
+
+def copy(source: Path, target: Path, files: Sequence[str]) -> None:
+    """Copies files from one folder of a bucket to another, within the bucket and many at once."""
+    system = _of(source)
+    system.copy([f"{source}/{name}" for name in files], [f"{target}/{name}" for name in files])
+
+
+def walk(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Returns path below the folder and fsspec's details of every file in a bucket's folder.
+
+    Raises:
+      StorageError: the bucket cannot be listed.
+    """
+    system, root = _of(folder), str(folder).partition("://")[2]
+    try:
+        found = system.find(str(folder), detail=True)
+    except Exception as error:  # whatever the library of that store raises
+        raise StorageError(f"{folder}: cannot be listed: {type(error).__name__}: {error}") from error
+    return [(name.removeprefix(f"{root}/"), details) for name, details in found.items() if not name.endswith("/")]
+
+
+def _of(path: Path) -> Any:
+    return _system(os.fspath(path).partition("://")[0])
+
+
+@functools.cache
+def _system(protocol: str) -> Any:
+    import fsspec
+
+    try:
+        return fsspec.filesystem(protocol, use_listings_cache=False)
+    except ImportError as error:
+        wanted = _EXTRAS[protocol]
+        raise UserError(f"{protocol}:// needs another package: pip install 'imageshards[{wanted}]'") from error
+
+
+def buffered(write_into: Any) -> bytes:
+    """Returns what a function writes into a file that it is given."""
+    buffer = io.BytesIO()
+    write_into(buffer)
+    return buffer.getvalue()

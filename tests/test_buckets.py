@@ -1,0 +1,170 @@
+"""SRC and OUT in buckets: S3 and Google Cloud Storage, each served on this machine by an emulator."""
+
+import collections
+import contextlib
+import json
+import logging
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import tensorflow_datasets as tfds
+
+from imageshards.pipeline import storage
+from imageshards.pipeline.__main__ import main
+from imageshards.pipeline.seal import file_digest, read_seal
+
+from .conftest import draw_tree
+
+fsspec = pytest.importorskip("fsspec")
+IMAGES = 120
+Requests = collections.Counter[str]
+
+
+class Counting:
+    """A WSGI application that counts what is asked of it, by method and by what part of a dataset it is about."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self.requests: Requests = collections.Counter()
+
+    def __call__(self, environment: dict[str, Any], start: Any) -> Any:
+        kind = next((part for part in ("/raw/", "/staged/", "/1.0.0/") if part in environment["PATH_INFO"]), "")
+        self.requests[f"{environment['REQUEST_METHOD']} {kind or 'other'}"] += 1
+        return self._application(environment, start)
+
+
+@contextlib.contextmanager
+def served_s3(patch: pytest.MonkeyPatch) -> Iterator[tuple[str, Requests]]:
+    server_of = pytest.importorskip("moto.server")
+    from werkzeug.serving import make_server
+
+    counting = Counting(server_of.DomainDispatcherApplication(server_of.create_backend_app))
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, counting, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        patch.setenv(name, value)
+    urllib.request.urlopen(f"http://127.0.0.1:{server.port}/moto-api/reset", data=b"").close()
+    yield "s3", counting.requests
+    server.shutdown()
+
+
+@contextlib.contextmanager
+def served_gs(patch: pytest.MonkeyPatch) -> Iterator[tuple[str, Requests]]:
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    logging.getLogger("gcp_storage_emulator").setLevel(logging.ERROR)
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True)
+    server.start()
+    port = server._api._httpd.socket.getsockname()[1]
+    patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    patch.setenv("GOOGLE_CLOUD_PROJECT", "test")
+    yield "gs", collections.Counter()
+    server.stop()
+
+
+@pytest.fixture(params=[served_s3, served_gs], ids=["s3", "gs"])
+def bucket(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Requests]]:
+    """The URL of an empty bucket, and what was asked of the server."""
+    storage._system.cache_clear()
+    with request.param(monkeypatch) as (protocol, requests):
+        fsspec.get_filesystem_class(protocol).clear_instance_cache()
+        storage._system(protocol).mkdir("pets")
+        yield f"{protocol}://pets", requests
+    storage._system.cache_clear()
+
+
+def upload(folder: Path, url: str) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            storage.write(storage.place(url) / path.relative_to(folder).as_posix(), path.read_bytes())
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    return int(exited.value.code or 0)
+
+
+def download(version: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in storage.names(version):
+        (folder / name).write_bytes(storage.read(version / name))
+    return folder
+
+
+Bucket = tuple[str, Requests]
+
+
+def test_a_bucket_in_and_out_gives_what_folders_give(tmp_path: Path, bucket: Bucket, capsys: Any) -> None:
+    url, requests = bucket
+    root = draw_tree(tmp_path / "raw", [f"{label}/é {n}.png" for label in ("cat", "dog") for n in range(IMAGES // 2)])
+    (root / "cat/bad.png").write_text("words")
+    upload(root, f"{url}/raw")
+    requests.clear()
+    assert run(f"{url}/raw", "--out", f"{url}/data", "--dataset", "pets", "--shards", "2") == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert f"{IMAGES + 1} found = {IMAGES} written + 1 rejected (1 unsupported-format)" in said
+    if requests:
+        assert requests["GET /raw/"] == IMAGES + 1  # one for each image, and nothing else
+        assert requests["HEAD /raw/"] == 0
+        assert sum(count for what, count in requests.items() if "staged" in what) <= 12, requests  # of 1 chunk
+
+    assert run(str(root), "--out", str(tmp_path / "here"), "--dataset", "pets", "--shards", "2") == 0
+    version = storage.place(f"{url}/data/pets/1.0.0")
+    there, here = download(version, tmp_path / "there/pets/1.0.0"), tmp_path / "here/pets/1.0.0"
+    for name in sorted(path.name for path in here.iterdir()):
+        if name not in ("index.parquet", "metadata.json", "report.html"):  # these know when the sources changed
+            assert (there / name).read_bytes() == (here / name).read_bytes(), name
+    columns = ["key", "label", "split", "sha256", "shard", "offset"]
+    assert pq.read_table(there / "index.parquet", columns=columns) == pq.read_table(
+        here / "index.parquet", columns=columns
+    )
+    assert all(
+        file_digest(version / name) == digest for name, digest in read_seal(version).items() if name != "metadata.json"
+    )
+    assert tfds.builder_from_directory(str(there)).info.splits.total_num_examples == IMAGES
+    assert storage.names(storage.place(f"{url}/data/pets")) == ["1.0.0"]
+
+
+def test_a_version_in_a_bucket_is_never_replaced_and_its_pictures_are_used_again(
+    tmp_path: Path, bucket: Bucket, capsys: Any
+) -> None:
+    url, requests = bucket
+    root = draw_tree(tmp_path / "raw", [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(20)])
+    upload(root, f"{url}/raw")
+    command = (f"{url}/raw", "--out", f"{url}/data", "--dataset", "pets")
+    assert run(*command) == 0
+    assert run(*command) == 0
+    assert "is up to date" in capsys.readouterr().out
+    before = json.loads(storage.read(storage.place(f"{url}/data/pets/1.0.0/metadata.json")))
+    upload(draw_tree(tmp_path / "more", [f"cat/more{n}.png" for n in range(5)]), f"{url}/raw")
+    assert run(*command) == 2
+    assert "give the next --version" in capsys.readouterr().err
+    assert json.loads(storage.read(storage.place(f"{url}/data/pets/1.0.0/metadata.json"))) == before
+    requests.clear()
+    assert run(*command, "--version", "1.0.1") == 0
+    assert "45 found = 45 written" in capsys.readouterr().out
+    assert not requests or requests["GET /raw/"] == 5
+    assert storage.names(storage.place(f"{url}/data/pets")) == ["1.0.0", "1.0.1"]
+
+
+def test_mistakes_are_named(tmp_path: Path, bucket: Bucket, capsys: Any) -> None:
+    url, _ = bucket
+    cases = {
+        f"{url}/nothing": (2, "nothing is there"),
+        url.replace("//pets", "//no-such-bucket"): (1, "no-such-bucket"),
+        "ftp://host/pets": (2, "ftp:// is not known here"),
+    }
+    for src, (code, words) in cases.items():
+        assert run(src, "--out", str(tmp_path / "data"), "--dataset", "pets") == code, src
+        assert words in capsys.readouterr().err
