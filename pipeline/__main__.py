@@ -77,7 +77,8 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
         from imageshards.pipeline.job import build
         from imageshards.pipeline.runner import new_pipeline
 
-    with _stoppable(), console.progress(len(reading.sources), tally):
+    bar = contextlib.nullcontext() if flags else console.progress(len(reading.sources), tally)  # others count elsewhere
+    with _stoppable(), bar:
         try:
             metadata = build(reading, dataset, request, new_pipeline(flags))
         except Exception as error:

@@ -5,6 +5,7 @@ through the functions below: the operating system's own calls here, fsspec's the
 folder; a file in it is there whole or not at all.
 """
 
+import concurrent.futures
 import contextlib
 import functools
 import io
@@ -22,6 +23,7 @@ from imageshards.pipeline.source import JobError, UserError
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a file's size is asked for before the file
 _BLOCK = 1 << 20
+_LISTED_AT_ONCE = 16
 
 
 class StorageError(JobError):
@@ -140,12 +142,20 @@ def copy(source: Path, target: Path, files: Sequence[str]) -> None:
 def walk(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     """Returns path below the folder and fsspec's details of every file in a bucket's folder.
 
+    A bucket lists a thousand names a request, one after the other: the folders right below are listed side by side.
+
     Raises:
       StorageError: the bucket cannot be listed.
     """
     system, root = _of(folder), str(folder).partition("://")[2]
+    found: dict[str, dict[str, Any]] = {}
     try:
-        found = system.find(str(folder), detail=True)
+        with concurrent.futures.ThreadPoolExecutor(_LISTED_AT_ONCE) as threads:
+            entries = system.ls(str(folder), detail=True) if system.exists(str(folder)) else []
+            folders = [entry["name"] for entry in entries if entry["type"] == "directory"]
+            found |= {entry["name"]: entry for entry in entries if entry["type"] != "directory"}
+            for below in threads.map(functools.partial(system.find, detail=True), folders):
+                found |= below
     except Exception as error:  # whatever the library of that store raises
         raise StorageError(f"{folder}: cannot be listed: {type(error).__name__}: {error}") from error
     return [(name.removeprefix(f"{root}/"), details) for name, details in found.items() if not name.endswith("/")]

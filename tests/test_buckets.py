@@ -158,11 +158,44 @@ def test_a_version_in_a_bucket_is_never_replaced_and_its_pictures_are_used_again
     assert storage.names(storage.place(f"{url}/data/pets")) == ["1.0.0", "1.0.1"]
 
 
+def test_a_job_that_dies_while_it_publishes_shows_no_version_and_the_next_one_ends_it(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    url, _ = bucket
+    upload(
+        draw_tree(tmp_path / "raw", [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(9)]), f"{url}/raw"
+    )
+    command = (f"{url}/raw", "--out", f"{url}/data", "--dataset", "pets")
+    copy = storage.copy
+
+    def dies(source: Path, target: Path, files: list[str]) -> None:
+        if "features.json" in files:
+            raise OSError(5, "the network is gone")
+        copy(source, target, files)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "copy", dies)
+        assert run(*command) == 1
+    assert "the network is gone" in capsys.readouterr().err
+    half = storage.names(storage.place(f"{url}/data/pets/1.0.0"))
+    assert any("tfrecord" in name for name in half)
+    assert not {"features.json", "dataset_info.json"} & set(half)
+    (tmp_path / "copied/pets/1.0.0").mkdir(parents=True)
+    for name in half:
+        (tmp_path / "copied/pets/1.0.0" / name).write_bytes(
+            storage.read(storage.place(f"{url}/data/pets/1.0.0/{name}"))
+        )
+    with pytest.raises(tfds.core.registered.DatasetNotFoundError):
+        tfds.load("pets", data_dir=str(tmp_path / "copied"))
+    assert run(*command) == 0
+    assert "dataset_info.json" in storage.names(storage.place(f"{url}/data/pets/1.0.0"))
+
+
 def test_mistakes_are_named(tmp_path: Path, bucket: Bucket, capsys: Any) -> None:
     url, _ = bucket
     cases = {
         f"{url}/nothing": (2, "nothing is there"),
-        url.replace("//pets", "//no-such-bucket"): (1, "no-such-bucket"),
+        url.replace("//pets", "//no-such-bucket"): (2, "no-such-bucket: nothing is there"),
         "ftp://host/pets": (2, "ftp:// is not known here"),
     }
     for src, (code, words) in cases.items():
