@@ -161,7 +161,8 @@ class Stager:
         self._threads.shutdown()
 
     def _stage_slice(self, sources: list[dict[str, Any]]) -> list[Staged]:
-        return [_stage(source, self._staging) for source in sources]
+        kept = _kept_frames(sources, self._staging)
+        return [_stage(source, kept.get(source["key"]), self._staging) for source in sources]
 
     def _take(self) -> Iterator[Done]:
         """Waits for the slice that began first; slices end in the order of the sources."""
@@ -189,12 +190,10 @@ def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield piece
 
 
-def _stage(source: dict[str, Any], staging: Staging) -> Staged:
+def _stage(source: dict[str, Any], kept: bytes | None, staging: Staging) -> Staged:
     """Returns what is known of one image, and its frame; or why it has none."""
-    if source["kept_shard"] is not None:
-        frame = _kept_frame(source, staging)
-        if frame is not None:
-            return {name: source[name] for name in KNOWN}, frame
+    if kept is not None:
+        return {name: source[name] for name in KNOWN}, kept
     try:
         data = _read(source, staging)
         image = normalize(data, staging.how)
@@ -214,19 +213,27 @@ def _stage(source: dict[str, Any], staging: Staging) -> Staged:
     return fact, tfrecord.encode(record)
 
 
-def _kept_frame(source: dict[str, Any], staging: Staging) -> bytes | None:
-    """Returns the frame from the previous version, under the label's number of today; None where it is damaged."""
-    assert staging.kept is not None
-    try:
-        where = (source["kept_offset"], source["kept_length"])
-        frame = storage.read_ranges(staging.kept / source["kept_shard"], [where])[0]
-        record = tfrecord.decode(frame)
-    except (OSError, tfrecord.DamagedRecordError):
-        return None
-    if (record.key, record.sha256) != (source["key"], source["sha256"]):
-        return None
-    number = staging.numbers[source["label"]]
-    return frame if record.label == number else tfrecord.encode(dataclasses.replace(record, label=number))
+def _kept_frames(sources: list[dict[str, Any]], staging: Staging) -> dict[str, bytes]:
+    """Returns, by key, the whole frames that the previous version has, under the labels' numbers of today."""
+    by_shard: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    for source in sources:
+        if source["kept_shard"] is not None:
+            by_shard[source["kept_shard"]].append(source)
+    frames: dict[str, bytes] = {}
+    for shard, kept in by_shard.items():
+        assert staging.kept is not None
+        with contextlib.suppress(OSError):
+            ranges = [(source["kept_offset"], source["kept_length"]) for source in kept]
+            for source, frame in zip(kept, storage.read_ranges(staging.kept / shard, ranges), strict=True):
+                with contextlib.suppress(tfrecord.DamagedRecordError):
+                    record = tfrecord.decode(frame)
+                    if (record.key, record.sha256) == (source["key"], source["sha256"]):
+                        number = staging.numbers[source["label"]]
+                        same = record.label == number
+                        frames[source["key"]] = (
+                            frame if same else tfrecord.encode(dataclasses.replace(record, label=number))
+                        )
+    return frames
 
 
 @contextlib.contextmanager

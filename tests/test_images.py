@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 
@@ -284,3 +284,37 @@ def test_real_photos_lose_nothing_that_shows(shared: Path, pattern: str, most: i
         values.append(psnr(stored(data), reference(Image.open(io.BytesIO(data)))))
     assert np.mean(values) >= 50
     assert min(values) >= 45
+
+
+def test_a_png_that_is_what_would_be_written_is_stored_as_it_is() -> None:
+    how = Normalization(size=40, encoding="png", color="gray")
+    picture = gradient(40, 40).convert("L")
+    plain = encoded(picture, "PNG", compress_level=1)
+    assert normalize(plain, how).data == plain
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "a name that is nobody's business")
+    others = {
+        "text": encoded(picture, "PNG", pnginfo=text),
+        "two bits": encoded(picture.quantize(4), "PNG", bits=2),
+        "16 bits": png_of_16_bits(np.tile(np.arange(40, dtype=np.uint16)[:, None] * 1000, (40, 1, 3))),
+        "colour": encoded(gradient(40, 40), "PNG"),
+        "turned": encoded(picture, "PNG", exif=turned(6)),
+        "something behind it": plain + b"<script>",
+        "an end cut off": plain[:-1],
+    }
+    for name, data in others.items():
+        stored = normalize(data, how).data
+        assert stored != data, name
+        assert b"business" not in stored
+        with Image.open(io.BytesIO(stored)) as image:
+            assert (image.size, image.mode) == ((40, 40), "L"), name
+    assert normalize(plain, Normalization(size=40, encoding="png")).data != plain
+    assert normalize(plain, Normalization(size=39, encoding="png", color="gray")).data != plain
+    with pytest.raises(UnreadableError):
+        normalize(plain[:60] + bytes([plain[60] ^ 1]) + plain[61:], how)
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return exif
