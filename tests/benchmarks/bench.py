@@ -29,7 +29,7 @@ OLDER_PEERS = BENCH / "venv-tensorflow-io"  # the last tensorflow_io, and the Te
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 1 if QUICK else 3
 OUT = BENCH / "out"
-PACKAGES = ("img2dataset", "datasets", "torch")
+PACKAGES = ("img2dataset", "datasets", "pillow", "torch")
 OLDER_PACKAGES = ("img2dataset", "tensorflow==2.16.2", "tensorflow-io==0.37.1", "pyarrow<20", "setuptools<81")
 
 FLOOR = [sys.executable, str(HERE / "floors.py")]
