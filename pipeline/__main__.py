@@ -84,7 +84,7 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
         except Exception as error:
             reason = _reason(error)
             if reason is None and flags:  # not one of ours: a runner's own, which has seen a worker go
-                reason = f"a worker ended, or the runner itself: {' '.join(str(error).split())[-300:]}"
+                reason = f"a worker ended, or the runner itself: {_last_line(error)}"
             if reason is None:
                 raise
             complain(NAME, f"the job failed: {reason}\n{_GOES_ON}")
@@ -123,6 +123,11 @@ def _reason(error: BaseException | None) -> str | None:
             return str(error)
         error = error.__context__
     return None
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[-1][:300]
 
 
 def _check_places(root: Path, folder: Path) -> None:

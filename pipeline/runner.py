@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners import create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imageshards.pipeline.source import UserError
@@ -28,6 +29,10 @@ def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
     if "--runner" not in given:
         return beam.Pipeline(FnApiRunner(), PipelineOptions(list(flags)))
     options = PipelineOptions(list(flags))
+    try:
+        create_runner(options.view_as(StandardOptions).runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UserError(f"--runner {options.view_as(StandardOptions).runner}: {error}") from error
     runner = options.view_as(StandardOptions).runner.lower().removesuffix("runner")
     if runner in _PORTABLE and "--environment_type" not in given:
         command = json.dumps({"command": str(Path(sys.executable).with_name("imageshards-worker"))})

@@ -12,9 +12,9 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 from etils import epath
 
@@ -24,6 +24,10 @@ _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a file's size is asked for before the file
 _BLOCK = 1 << 20
 _LISTED_AT_ONCE = 16
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class StorageError(JobError):
@@ -50,11 +54,28 @@ def is_bucket(name: str | Path) -> bool:
     return "://" in os.fspath(name)
 
 
+def _in_words(function: Callable[P, T]) -> Callable[P, T]:
+    """Lets what a bucket's library raises say which place it was about; errors of the system pass as they are."""
+
+    @functools.wraps(function)
+    def spoken(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return function(*arguments, **options)
+        except (OSError, JobError, UserError):
+            raise
+        except Exception as error:
+            raise StorageError(f"{arguments[0]}: {type(error).__name__}: {error}") from error
+
+    return spoken
+
+
+@_in_words
 def exists(path: Path) -> bool:
     """Says whether there is a file of this name, or for a folder on this machine, a folder."""
     return bool(_of(path).exists(str(path))) if is_bucket(path) else path.exists()
 
 
+@_in_words
 def read(path: Path) -> bytes:
     """Returns a file's bytes; of a bucket, in one request."""
     if not is_bucket(path):
@@ -63,6 +84,7 @@ def read(path: Path) -> bytes:
     return cast(bytes, _of(path).cat_file(str(path), **at_once))
 
 
+@_in_words
 def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
     """Returns the bytes of each (offset, length).
 
@@ -79,6 +101,7 @@ def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
     return cast(list[bytes], _of(path).cat_ranges([str(path)] * len(ranges), list(starts), list(ends)))
 
 
+@_in_words
 def write(path: Path, data: bytes) -> None:
     """Writes a file that is there whole, or not at all."""
     if is_bucket(path):
@@ -89,11 +112,13 @@ def write(path: Path, data: bytes) -> None:
     aside.replace(path)
 
 
+@_in_words
 def create(path: Path) -> BinaryIO:
     """Opens a new file for writing from front to back."""
     return cast(BinaryIO, _of(path).open(str(path), "wb")) if is_bucket(path) else path.open("wb")
 
 
+@_in_words
 def open_read(path: Path) -> BinaryIO:
     """Opens a file for reading, from front to back or here and there."""
     if is_bucket(path):
@@ -115,6 +140,7 @@ def made_here(path: Path) -> Iterator[Path]:
         _of(path).put_file(str(here), str(path))
 
 
+@_in_words
 def names(folder: Path) -> list[str]:
     """Returns the names of the files in a folder, in order; none where there is no folder."""
     if is_bucket(folder):
@@ -124,6 +150,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
+@_in_words
 def remove(folder: Path) -> None:
     """Removes a folder with all that is in it, if it is there."""
     if not is_bucket(folder):
@@ -133,6 +160,7 @@ def remove(folder: Path) -> None:
         _of(folder).rm(str(folder), recursive=True)
 
 
+@_in_words
 def copy(source: Path, target: Path, files: Sequence[str]) -> None:
     """Copies files from one folder of a bucket to another, within the bucket and many at once."""
     system = _of(source)
