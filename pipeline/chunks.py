@@ -222,18 +222,25 @@ def _kept_frames(sources: list[dict[str, Any]], staging: Staging) -> dict[str, b
     frames: dict[str, bytes] = {}
     for shard, kept in by_shard.items():
         assert staging.kept is not None
+        ranges = [(source["kept_offset"], source["kept_length"]) for source in kept]
         with contextlib.suppress(OSError):
-            ranges = [(source["kept_offset"], source["kept_length"]) for source in kept]
             for source, frame in zip(kept, storage.read_ranges(staging.kept / shard, ranges), strict=True):
-                with contextlib.suppress(tfrecord.DamagedRecordError):
-                    record = tfrecord.decode(frame)
-                    if (record.key, record.sha256) == (source["key"], source["sha256"]):
-                        number = staging.numbers[source["label"]]
-                        same = record.label == number
-                        frames[source["key"]] = (
-                            frame if same else tfrecord.encode(dataclasses.replace(record, label=number))
-                        )
+                today = _as_today(frame, source, staging)
+                if today is not None:
+                    frames[source["key"]] = today
     return frames
+
+
+def _as_today(frame: bytes, source: dict[str, Any], staging: Staging) -> bytes | None:
+    """Returns a kept frame under the label's number of today; None where it is damaged or another image's."""
+    try:
+        record = tfrecord.decode(frame)
+    except tfrecord.DamagedRecordError:
+        return None
+    if (record.key, record.sha256) != (source["key"], source["sha256"]):
+        return None
+    number = staging.numbers[source["label"]]
+    return frame if record.label == number else tfrecord.encode(dataclasses.replace(record, label=number))
 
 
 @contextlib.contextmanager

@@ -140,11 +140,11 @@ def _normalize(data: bytes, how: Normalization, *, truncated: bool) -> Normalize
         same = picture.size == (how.size, how.size) and box == (0, 0, how.size, how.size)
         as_it_is = same and pixels_alone and how.encoding == "png" and data[24:29] == _PLAIN_HEADER[how.color]
         if as_it_is:
-            picture.load()
+            picture.load()  # it has to decode, all the same
+        elif same:
+            picture = picture.copy()
         else:
-            picture = (
-                picture.copy() if same else picture.resize((how.size, how.size), Image.Resampling.LANCZOS, box=box)
-            )
+            picture = picture.resize((how.size, how.size), Image.Resampling.LANCZOS, box=box)
         picture = _as_8_bit(picture, how.color)
         if orientation in _TURN:
             picture = picture.transpose(_TURN[orientation])
