@@ -21,6 +21,7 @@ from tensorflow_datasets.core.utils.lazy_imports_utils import tree
 
 from imageshards.datasets.data_source import TFRecordDataSource
 from imageshards.pipeline import storage
+from imageshards.pipeline.job import build
 from imageshards.pipeline.layouts import read_dataset
 from imageshards.pipeline.listing import list_files
 from imageshards.pipeline.options import Options
@@ -81,12 +82,14 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
         if config.num_shards:
             options = dataclasses.replace(options, shards=config.num_shards)
         reading = read_dataset(list_files(options.src, follow_outside=options.follow_outside), options)
-        import apache_beam as beam  # takes a second, which reading need not wait for
 
-        from imageshards.pipeline.job import build
-        from imageshards.pipeline.runner import new_pipeline
+        def pipeline() -> Any:
+            import apache_beam as beam  # takes a second, which reading need not wait for
 
-        pipeline = beam.Pipeline(config.beam_runner, config.beam_options) if config.beam_runner else new_pipeline([])
+            from imageshards.pipeline.runner import new_pipeline
+
+            return beam.Pipeline(config.beam_runner, config.beam_options) if config.beam_runner else new_pipeline([])
+
         dataset = Dataset(storage.place(os.fspath(self.data_dir)).parent, str(self.version))
         build(reading, dataset, dataset_fingerprint(reading), pipeline)
         self.info.read_from_directory(self.data_dir)

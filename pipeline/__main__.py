@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imageshards.pipeline.command import FAILED, INTERRUPTED, complain, many_imports, new_parser, run_command
 from imageshards.pipeline.options import Options
@@ -75,12 +75,11 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
         from imageshards.pipeline import console
         from imageshards.pipeline.chunks import tally
         from imageshards.pipeline.job import build
-        from imageshards.pipeline.runner import new_pipeline
 
     bar = contextlib.nullcontext() if flags else console.progress(len(reading.sources), tally)  # others count elsewhere
     with _stoppable(), bar:
         try:
-            metadata = build(reading, dataset, request, new_pipeline(flags))
+            metadata = build(reading, dataset, request, lambda: _new_pipeline(flags))
         except Exception as error:
             reason = _reason(error)
             if reason is None and flags:  # not one of ours: a runner's own, which has seen a worker go
@@ -91,6 +90,12 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
             sys.exit(FAILED)
     console.summarize(metadata, dataset)
     console.say(f"  {time.monotonic() - start:.1f} s")
+
+
+def _new_pipeline(flags: Sequence[str]) -> Any:
+    from imageshards.pipeline.runner import new_pipeline
+
+    return new_pipeline(flags)
 
 
 @contextlib.contextmanager

@@ -8,15 +8,15 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import apache_beam as beam
 import pyarrow as pa
 
 from imageshards.pipeline import plan, shards, storage
 from imageshards.pipeline.chunks import Staging
+from imageshards.pipeline.command import many_imports
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
 from imageshards.pipeline.index import LostError, Tallied, read_index, write_index
 from imageshards.pipeline.layouts import Reading
@@ -25,11 +25,17 @@ from imageshards.pipeline.publish import Dataset, previous_version, publish, rec
 from imageshards.pipeline.request import chunk_salt, normalization
 from imageshards.pipeline.seal import METADATA
 from imageshards.pipeline.source import UserError
-from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 
-def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipeline) -> dict[str, Any]:
-    """Publishes the dataset and returns what its metadata.json says of it. `pipeline` is empty, and says where it runs.
+def build(
+    reading: Reading, dataset: Dataset, request: str, new_pipeline: "Callable[[], beam.Pipeline]"
+) -> dict[str, Any]:
+    """Publishes the dataset and returns what its metadata.json says of it.
+
+    `new_pipeline` returns an empty pipeline, which says where it runs.
 
     Raises:
       UserError: not one image could be read, or another job builds this version.
@@ -48,18 +54,7 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
         rules, found = _rules(reading), reading.found
         chunks = _write_sources(reading, staging, previous)
         reading.sources.clear()  # from here on they are on the disk, and a million take 300 MB
-        with pipeline:
-            rows = (
-                pipeline
-                | "Chunks" >> beam.Create(chunks)  # Chunk
-                | "Stage" >> beam.ParDo(Stage(staging, rules))  # ROWS
-            )
-            ghosts = pipeline | "Ghosts" >> beam.Create(_ghosts(previous)).with_output_types(plan.Rows)  # ROWS
-            _ = (
-                (rows, ghosts)
-                | "Splits" >> DrawSplits(rules)  # ROWS
-                | "Shards" >> WriteShards(dataset, staging, chunks, options.shards)
-            )
+        _run(new_pipeline, dataset, staging, chunks, rules, previous, options.shards)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(dataset.work))
         tallied = write_index(dataset.made / "index.parquet", staging, chunks, written)
@@ -78,6 +73,35 @@ def build(reading: Reading, dataset: Dataset, request: str, pipeline: beam.Pipel
         }
         facts = [facts for facts, _ in written]
         return publish(dataset, reading.labels, staging.how, facts, tallied, about, staging.root)
+
+
+def _run(
+    new_pipeline: "Callable[[], beam.Pipeline]",
+    dataset: Dataset,
+    staging: Staging,
+    chunks: list[Chunk],
+    rules: plan.Rules,
+    previous: pa.Table | None,
+    wanted: int,
+) -> None:
+    """Stages the images, draws the splits and writes the shards: the part that runs on workers."""
+    with many_imports():  # only now: Beam's objects would lie among those of a million sources, and keep their memory
+        import apache_beam as beam
+
+        from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
+
+    with new_pipeline() as pipeline:
+        rows = (
+            pipeline
+            | "Chunks" >> beam.Create(chunks)  # Chunk
+            | "Stage" >> beam.ParDo(Stage(staging, rules))  # ROWS
+        )
+        ghosts = pipeline | "Ghosts" >> beam.Create(_ghosts(previous)).with_output_types(plan.Rows)  # ROWS
+        _ = (
+            (rows, ghosts)
+            | "Splits" >> DrawSplits(rules)  # ROWS
+            | "Shards" >> WriteShards(dataset, staging, chunks, wanted)
+        )
 
 
 def clear(dataset: Dataset) -> None:
