@@ -124,6 +124,20 @@ def test_a_photo_is_seen_as_its_record_was(train: Train, data: Path, capsys: pyt
         assert abs(float(said["probability"]) - float(row["probability"])) < 1e-4
 
 
+def test_what_transfer_learning_leaves_can_be_asked(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, folder, _ = train("colors", "--weights", "none", "--epochs", "2", model="mobilenet")
+    said = json.loads((folder / "metrics.json").read_text())
+    photo = save(gradient(60, 40), tmp_path / "photo.png")
+    with pytest.raises(SystemExit) as exited:
+        predict.main([str(folder), str(photo), "--json"])
+    assert exited.value.code == 0
+    names = dict(json.loads(capsys.readouterr().out)["predictions"])
+    assert sum(names.values()) == pytest.approx(1, abs=1e-5)
+    assert said["epochs"] == 2
+
+
 def test_a_turned_photo_is_predicted_as_the_upright_one(train: Train, tmp_path: Path) -> None:
     _, folder, _ = train("colors", "--epochs", "1")
     upright = gradient(160, 120)

@@ -96,7 +96,10 @@ def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: P
         validation = None
         if "validation" in features:
             validation = FeatureBatches(features["validation"], truth["validation"], _FEATURES_AT_ONCE, options.seed)
-        run.train(top, batches, validation, options.epochs, rate, steps_at_once=_STEPS_AT_ONCE)
+        # A twin learns: a part of the model that was compiled would bring its optimizer into the model's file.
+        learner = models.head(bottom.output_shape[-1], len(dataset.labels), options.head, options.seed)
+        run.train(learner, batches, validation, options.epochs, rate, steps_at_once=_STEPS_AT_ONCE)
+        top.set_weights(learner.get_weights())
     if options.fine_tune and not run.interrupted:
         bottom.trainable = True
         run.train(model, *_batches(options, dataset), options.fine_tune, _FINE_TUNING_RATE)
