@@ -10,7 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageshards.pipeline.command import FAILED, INTERRUPTED, complain, many_imports, new_parser, run_command
+from imageshards.pipeline.command import (
+    FAILED,
+    INTERRUPTED,
+    complain,
+    many_imports,
+    new_parser,
+    return_large_blocks,
+    run_command,
+)
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import JobError, UserError
 
@@ -71,6 +79,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence[str]) -> None:
     start = time.monotonic()
+    return_large_blocks()
     with many_imports():
         from imageshards.pipeline import console
         from imageshards.pipeline.chunks import tally

@@ -52,8 +52,9 @@ def build(
         )
         previous = _previous(staging.kept, options)
         rules, found = _rules(reading), reading.found
-        chunks = _write_sources(reading, staging, previous)
+        names = _write_sources(reading, staging, previous)
         reading.sources.clear()  # from here on they are on the disk, and a million take 300 MB
+        chunks = [Chunk(number, name) for number, name in enumerate(names.split())]
         _run(new_pipeline, dataset, staging, chunks, rules, previous, options.shards)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(dataset.work))
@@ -185,12 +186,15 @@ def _without(index: pa.Table, column: str) -> pa.Table:
     return index.set_column(place, INDEX.field(column), pa.nulls(len(index), INDEX.field(column).type))
 
 
-def _write_sources(reading: Reading, staging: Staging, previous: pa.Table | None) -> list[Chunk]:
-    """Writes sources.arrow and returns its chunks."""
+def _write_sources(reading: Reading, staging: Staging, previous: pa.Table | None) -> str:
+    """Writes sources.arrow and returns the names of its chunks.
+
+    They are one text: every small object that is made among a million sources, and stays, holds a megabyte of theirs.
+    """
     pieces = list(cut(reading.sources))
     write_sources(staging.sources, pieces, previous)
     salt = chunk_salt(reading)
-    return [Chunk(number, fingerprint(piece, *salt)[:32]) for number, piece in enumerate(pieces)]
+    return " ".join([fingerprint(piece, *salt)[:32] for piece in pieces])
 
 
 def _ghosts(previous: pa.Table | None) -> Iterator[plan.Rows]:
