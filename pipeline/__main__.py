@@ -145,8 +145,9 @@ def _last_line(error: BaseException) -> str:
 
 
 def _check_places(root: Path, folder: Path) -> None:
-    here = folder if "://" in str(folder) else folder.resolve()
-    if here.is_relative_to(root):
+    from imageshards.pipeline.storage import is_bucket
+
+    if (folder if is_bucket(folder) else folder.resolve()).is_relative_to(root):
         raise UserError(f"{folder} lies in the folder with the images, {root}; choose another folder with --out")
 
 

@@ -48,9 +48,10 @@ def list_files(src: str, *, follow_outside: bool = False) -> Listing:
     """
     root = storage.place(src)
     if storage.is_bucket(root):
-        walked = [_in_bucket(name, details) for name, details in storage.walk(root)]
-        if not walked:
+        found = storage.walk(root)
+        if not found:
             raise UserError(f"{src}: nothing is there; SRC is the folder with your images")
+        walked = [_in_bucket(name, details) for name, details in found]
         return _sorted(
             root, [file for file in walked if isinstance(file, File)], [f for f in walked if isinstance(f, Rejected)]
         )

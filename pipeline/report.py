@@ -85,7 +85,7 @@ def _run(arguments: Sequence[str]) -> int:
     write_report(version, version.parent.name, version.name, labels, tallied, metadata, options.src or None)
     digests[REPORT] = seal.file_digest(version / REPORT)
     described = {name: value for name, value in metadata.items() if name != "sha256"}
-    (version / seal.METADATA).write_text(seal.seal(described, digests), encoding="utf-8", newline="\n")
+    storage.write(version / seal.METADATA, seal.seal(described, digests).encode())
     print(version / REPORT)
     return 0
 

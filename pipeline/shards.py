@@ -120,8 +120,9 @@ def check_shard(path: Path, split: str, images: int, labels: int, check: Check =
 
 def save(work: Path, facts: ShardFacts, places: Places) -> None:
     """Leaves a shard's facts and places for the publishing step."""
-    table = storage.buffered(lambda file: np.save(file, places, allow_pickle=False))
-    storage.write(work / "shards" / f"{facts.name}.npy", table)
+    table = io.BytesIO()
+    np.save(table, places, allow_pickle=False)
+    storage.write(work / "shards" / f"{facts.name}.npy", table.getvalue())
     storage.write(work / "shards" / f"{facts.name}.json", json.dumps(dataclasses.asdict(facts)).encode())
 
 

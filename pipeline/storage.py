@@ -8,7 +8,6 @@ folder; a file in it is there whole or not at all.
 import concurrent.futures
 import contextlib
 import functools
-import io
 import os
 import shutil
 import tempfile
@@ -202,10 +201,3 @@ def _system(protocol: str) -> Any:
     except ImportError as error:
         wanted = _EXTRAS[protocol]
         raise UserError(f"{protocol}:// needs another package: pip install 'imageshards[{wanted}]'") from error
-
-
-def buffered(write_into: Any) -> bytes:
-    """Returns what a function writes into a file that it is given."""
-    buffer = io.BytesIO()
-    write_into(buffer)
-    return buffer.getvalue()

@@ -109,11 +109,11 @@ def training_batches(
     which takes a tenth of the pixels' memory, and decoded in every epoch.
     """
     count = dataset.count("train")
-    buffer = shuffle_buffer or min(_MOST_SHUFFLED, count)
     if count * math.prod(dataset.image_shape) <= kept_bytes:
         images = _decoded(dataset, _records(dataset, "train")).cache()
         images = images.shuffle(shuffle_buffer or count, seed=seed, reshuffle_each_iteration=True)
     else:
+        buffer = shuffle_buffer or min(_MOST_SHUFFLED, count)
         records = _records(dataset, "train", seed).shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
         images = _decoded(dataset, records)
     batches = images.batch(batch_size)
