@@ -8,7 +8,8 @@ import dataclasses
 import struct
 
 import google_crc32c
-from tensorflow_datasets.proto import tf_example_pb2
+
+from imageshards.pipeline.example import Example
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
@@ -32,7 +33,7 @@ class DamagedRecordError(Exception):
 
 def encode(record: Record) -> bytes:
     """Returns the frame of `record`."""
-    example = tf_example_pb2.Example()
+    example = Example()
     feature = example.features.feature
     feature["image"].bytes_list.value.append(record.image)
     feature["key"].bytes_list.value.append(record.key.encode())
@@ -57,7 +58,7 @@ def decode(frame: bytes) -> Record:
     if header != _masked_crc(length) or footer != _masked_crc(message):
         raise DamagedRecordError("the frame's checksum is wrong")
     try:
-        feature = tf_example_pb2.Example.FromString(message).features.feature
+        feature = Example.FromString(message).features.feature
         return Record(
             image=feature["image"].bytes_list.value[0],
             label=feature["label"].int64_list.value[0],

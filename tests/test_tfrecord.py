@@ -32,6 +32,13 @@ def test_tensorflow_writes_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "shard").read_bytes() == tfrecord.encode(RECORD)
 
 
+def test_the_message_is_the_one_that_tfds_reads() -> None:
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    message = tfrecord.encode(RECORD)[tfrecord.HEADER_BYTES : -tfrecord.FOOTER_BYTES]
+    assert tf_example_pb2.Example.FromString(message).SerializeToString(deterministic=True) == message
+
+
 def test_a_record_comes_back() -> None:
     frame = tfrecord.encode(RECORD)
     assert tfrecord.decode(frame) == RECORD
