@@ -246,7 +246,7 @@ def _as_today(frame: bytes, source: dict[str, Any], staging: Staging) -> bytes |
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[int]:
     """Opens a file for reading, for less than open() and a Path cost; a pipe in its place does not hold the job up."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         yield descriptor
     finally:
@@ -271,7 +271,7 @@ def _read(source: dict[str, Any], staging: Staging) -> bytes:
     except OSError as error:
         if error.errno in _NOT_THE_FILES_FAULT:
             raise
-        gone = isinstance(error, FileNotFoundError)
+        gone = isinstance(error, FileNotFoundError) or error.errno == errno.ELOOP  # a link, since it was listed
         raise UnreadableError(Reason.CHANGED if gone else Reason.UNREADABLE, error.strerror or str(error)) from error
     if (stat.st_size, stat.st_mtime_ns) != (source["size"], source["mtime_ns"]) or len(data) != stat.st_size:
         raise UnreadableError(Reason.CHANGED, "the file changed while the job ran; run it again")

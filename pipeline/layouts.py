@@ -27,6 +27,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from imageshards.pipeline.files import Files, Sources
 from imageshards.pipeline.listing import Listing, list_files
 from imageshards.pipeline.manifest import find_manifests, read_manifests
 from imageshards.pipeline.options import Layout, Options
@@ -46,7 +50,7 @@ class Reading:
     ignored: collections.Counter[str]  # files that are no images, by extension
     layout: Layout
     why: str
-    sources: list[Source]
+    sources: Sources
     rejected: list[Rejected]
     labels: list[str]
     notes: list[str]
@@ -79,17 +83,14 @@ def read_dataset(listing: Listing, options: Options) -> Reading:
     if not listing.images:
         raise UserError(_no_images(listing, options))
     layout, why = detect(listing, options)
-    found = list(_READERS[layout](listing, options))
-    sources = sorted((item for item in found if isinstance(item, Source)), key=lambda source: source.key)
-    rejected = [item for item in found if isinstance(item, Rejected)]
-    if options.group_pattern:
-        sources = [_with_group(source, re.compile(options.group_pattern)) for source in sources]
+    rejected, notes = list(listing.rejected), list[str]()
+    sources = Sources.of(_only_sources(_READERS[layout](listing, options), rejected, notes, options)).in_order("key")
     labels = _labels(sources, options)
     if options.labels:
         sources, unknown = _only_known(sources, labels, options)
         rejected += unknown
-    rejected = sorted(listing.rejected + rejected, key=lambda reject: (reject.file, reject.reason, reject.detail))
-    notes = [item for item in found if isinstance(item, str)] + _notes(sources, labels)
+    rejected.sort(key=lambda reject: (reject.file, reject.reason, reject.detail))
+    notes += _notes(sources, labels)
     reading = Reading(options, listing.root, listing.ignored(), layout, why, sources, rejected, labels, notes)
     _check(reading)
     return reading
@@ -177,7 +178,7 @@ class _Shape:
     odd_folders: list[str]  # beside split folders, and not named like one
 
     @classmethod
-    def of(cls, images: list[File], deeper: int = 0) -> "_Shape":
+    def of(cls, images: Files, deeper: int = 0) -> "_Shape":
         tops = {file.key.partition("/")[0] if "/" in file.key else "" for file in images}
         split_folders = sorted(top for top in tops if top.lower() in SPLIT_NAMES)
         has_splits = len(split_folders) == len(tops)
@@ -229,16 +230,28 @@ def _is_split_or_images(labels: set[str]) -> bool:
     return all(label.lower() in SPLIT_NAMES or label.lower() == "images" for label in labels)
 
 
+def _only_sources(
+    found: Iterable[Source | Rejected | str], rejected: list[Rejected], notes: list[str], options: Options
+) -> Iterator[Source]:
+    """Yields the sources, under the group that --group-pattern says, and puts all else into the lists."""
+    pattern = re.compile(options.group_pattern) if options.group_pattern else None
+    for item in found:
+        if isinstance(item, Source):
+            yield _with_group(item, pattern) if pattern else item
+        else:
+            (rejected if isinstance(item, Rejected) else notes).append(item)  # type: ignore[arg-type]
+
+
 def _with_group(source: Source, pattern: re.Pattern[str]) -> Source:
     match = pattern.search(source.key)
     return dataclasses.replace(source, group=match["group"]) if match else source
 
 
-def _labels(sources: Iterable[Source], options: Options) -> list[str]:
+def _labels(sources: Sources, options: Options) -> list[str]:
     """Returns the class names in the order of their numbers: sorted, as numbers where every name is one, or pinned."""
     if options.labels:
         return _pinned_labels(Path(options.labels))
-    names = {source.label for source in sources}
+    names = set(sources.distinct("label"))
     if all(name.isascii() and name.isdigit() for name in names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
@@ -260,17 +273,16 @@ def _pinned_labels(path: Path) -> list[str]:
     return labels
 
 
-def _only_known(sources: list[Source], labels: list[str], options: Options) -> tuple[list[Source], list[Rejected]]:
-    known = set(labels)
+def _only_known(sources: Sources, labels: list[str], options: Options) -> tuple[Sources, list[Rejected]]:
+    known = pc.is_in(sources.rows["label"].cast(pa.large_string()), pa.array(labels, pa.large_string()))
     unknown = [
         Rejected(source.key, Reason.UNKNOWN_LABEL, f"the label {source.label!r} is not in {options.labels}")
-        for source in sources
-        if source.label not in known
+        for source in sources.where(pc.invert(known))
     ]
-    return [source for source in sources if source.label in known], unknown
+    return sources.where(known), unknown
 
 
-def _notes(sources: list[Source], labels: list[str]) -> list[str]:
+def _notes(sources: Sources, labels: list[str]) -> list[str]:
     notes = []
     same = collections.defaultdict(list)
     for label in labels:
@@ -278,7 +290,7 @@ def _notes(sources: list[Source], labels: list[str]) -> list[str]:
     notes += [f"the labels {_some(names)} differ in case alone" for names in same.values() if len(names) > 1]
     if len(labels) == 1:
         notes.append(f"there is a single label, {labels[0]!r}")
-    given = {source.split for source in sources}
+    given = set(sources.distinct("split"))
     if None not in given and given and "test" not in given:
         notes.append("the source gives no test split; --test-from validation:20 carves one")
     return notes
@@ -301,7 +313,7 @@ def _check(reading: Reading) -> None:
             " --layout filenames takes the names as they are"
         )
     carve = options.carve()
-    if carve and not any(source.split == carve[0] for source in sources):
+    if carve and carve[0] not in sources.distinct("split"):
         raise UserError(f"--test-from {options.test_from}: the source gives no {carve[0]} split to carve from")
 
 

@@ -4,15 +4,19 @@ Hidden files and folders, and the litter of archivers and file managers, are not
 """
 
 import collections
+import concurrent.futures
 import dataclasses
-import datetime
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
+from imageshards.pipeline.files import Files
 from imageshards.pipeline.source import UNPRINTABLE, File, Reason, Rejected, UserError, printable
 
 # What a user would call an image. Those that `images.DECODERS` does not read are found too, and rejected with a reason.
@@ -23,6 +27,8 @@ IMAGE_SUFFIXES = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
     ]
 )
+_LISTED_AT_ONCE = 16  # folders of a bucket
+_UPPER_LEVELS = 3  # of a bucket, which are looked through for so many folders
 _LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"})
 
 
@@ -31,8 +37,8 @@ class Listing:
     """SRC and what lies in it. `root` is absolute; `images` and `others` are sorted by key."""
 
     root: Path
-    images: list[File]
-    others: list[File]
+    images: Files
+    others: Files
     rejected: list[Rejected]
 
     def ignored(self) -> collections.Counter[str]:
@@ -44,105 +50,158 @@ def list_files(src: str, *, follow_outside: bool = False) -> Listing:
     """Returns the files below the folder `src`.
 
     Raises:
-      UserError: `src` is missing, is no folder, or cannot be read.
+      UserError: `src` is missing, is no folder, or it or a folder in it cannot be read.
     """
-    root = storage.place(src)
+    root, rejected = storage.place(src), list[Rejected]()
     if storage.is_bucket(root):
-        found = storage.walk(root)
-        if not found:
+        files = _in_bucket(root, rejected)
+        if not files and not rejected:
             raise UserError(f"{src}: nothing is there; SRC is the folder with your images")
-        walked = [_in_bucket(name, details) for name, details in found]
-        return _sorted(
-            root, [file for file in walked if isinstance(file, File)], [f for f in walked if isinstance(f, Rejected)]
-        )
+        return _listing(root, files, rejected)
     if not root.exists():
         raise UserError(f"{src}: no such folder; SRC is the folder with your images")
     if not root.is_dir():
         raise UserError(f"{src}: not a folder; SRC is the folder with your images")
     root = root.resolve()
-    walk = _Walk(root, follow_outside)
-    return _sorted(root, walk.files(), walk.rejected)
+    return _listing(root, Files.of(_Walk(root, follow_outside, rejected).files()), rejected)
 
 
-def _in_bucket(name: str, details: dict[str, Any]) -> File | Rejected | None:
-    """Returns a file as a bucket lists it; nothing for what is hidden, or litter."""
-    if any(part.startswith(".") or part in _LITTER for part in name.split("/")):
-        return None
-    if UNPRINTABLE.search(name):
-        return Rejected(printable(name), Reason.BAD_NAME, "control characters; rename it")
-    changed = details.get("LastModified") or details.get("mtime") or details.get("updated")
-    moment = datetime.datetime.fromisoformat(changed) if isinstance(changed, str) else changed
-    mtime_ns = int(moment.timestamp() * 1_000_000) * 1000 if moment else 0
-    return File(unicodedata.normalize("NFC", name), name, int(details["size"]), mtime_ns)
+def _listing(root: Path, files: Files, rejected: list[Rejected]) -> Listing:
+    files = files.in_order("key", "path")
+    keys = files.rows["key"]
+    images = pc.is_in(_suffixes(keys), pa.array(sorted(IMAGE_SUFFIXES), pa.large_string()))
+    others, files = files.where(pc.invert(images)), files.where(images)
+    keys = files.rows["key"]
+    again = pa.array([False] * min(1, len(keys)), pa.bool_())
+    if len(keys) > 1:
+        again = pa.concat_arrays([again, pc.equal(keys[1:], keys[:-1])])
+    detail = "another file has the same name in Unicode normal form C; rename one of them"
+    rejected += [Rejected(printable(file.path), Reason.SAME_KEY, detail) for file in files.where(again)]
+    return Listing(root, files.where(pc.invert(again)), others, rejected)
 
 
-def _sorted(root: Path, files: Iterable[File], rejected: list[Rejected]) -> Listing:
-    images: list[File] = []
-    others: list[File] = []
-    for file in sorted(files, key=lambda file: (file.key, file.path)):
-        if file.suffix not in IMAGE_SUFFIXES:
-            others.append(file)
-        elif images and file.key == images[-1].key:
-            detail = "another file has the same name in Unicode normal form C; rename one of them"
-            rejected.append(Rejected(printable(file.path), Reason.SAME_KEY, detail))
+def _suffixes(keys: pa.Array) -> pa.Array:
+    """Returns the extension of each key as File.suffix has it, "" where there is none."""
+    return pc.utf8_lower(pc.replace_substring_regex(keys, r"^(?:.*/)?[^/]+?(\.[^./]*)?$", r"\1"))
+
+
+def _in_bucket(root: Path, rejected: list[Rejected]) -> Files:
+    """Lists a bucket: its upper folders first, for a page follows a page, and folders are listed side by side."""
+
+    def level(folder: str) -> tuple[Files, list[str]]:
+        found = list(storage.pages(root, folder, deep=False))
+        folders = [name for page in found for name in page.folders if not _is_litter(name)]
+        return Files.of(_objects(found, rejected)), folders
+
+    def all_below(folder: str) -> Files:
+        return Files.of(_objects(storage.pages(root, folder), rejected))
+
+    parts, folders = [], [""]
+    with concurrent.futures.ThreadPoolExecutor(_LISTED_AT_ONCE) as threads:
+        for _ in range(_UPPER_LEVELS):
+            if not folders or len(folders) >= _LISTED_AT_ONCE:
+                break
+            upper = list(threads.map(level, folders))
+            parts += [files for files, _ in upper]
+            folders = [folder for _, below in upper for folder in below]
+        parts += threads.map(all_below, folders)
+    return Files.joined(parts)
+
+
+def _objects(pages: Iterable[storage.Page], rejected: list[Rejected]) -> Iterator[File]:
+    for name, size, changed in (item for page in pages for item in page.objects):
+        if name.endswith("/") or not name or _is_litter(name):
+            continue
+        if UNPRINTABLE.search(name):
+            rejected.append(Rejected(printable(name), Reason.BAD_NAME, "control characters; rename it"))
         else:
-            images.append(file)
-    return Listing(root, images, others, rejected)
+            mtime_ns = int(changed.timestamp() * 1_000_000) * 1000
+            yield File(unicodedata.normalize("NFC", name), name, size, mtime_ns)
+
+
+def _is_litter(name: str) -> bool:
+    """Says whether a path in a bucket is hidden, or litter, or in such a folder."""
+    return any(part.startswith(".") or part in _LITTER for part in name.split("/"))
+
+
+class _Folder(NamedTuple):
+    """A folder by its path below the root, where links lead from there, and the real folders that lead to it."""
+
+    path: str
+    real: str
+    above: tuple[Path, ...]
+
+
+class _NotAFileError(Exception):
+    """Why an entry of a folder is neither a folder nor a file of SRC: a reason and its detail."""
 
 
 @dataclasses.dataclass
 class _Walk:
     root: Path
     follow_outside: bool
-    rejected: list[Rejected] = dataclasses.field(default_factory=list)
+    rejected: list[Rejected]
 
     def files(self) -> Iterator[File]:
-        """Yields the files below the root, in no order."""
-        folders: list[tuple[str, tuple[Path, ...]]] = [
-            ("", (self.root,))
-        ]  # a path relative to the root, and the real folders that lead to it
+        """Yields the files below the root, in no order. Where links lead to one, its path is the real one."""
+        folders = [_Folder("", "", (self.root,))]
         while folders:
-            folder, above = folders.pop()
-            for entry in self._entries(folder):
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_symlink() and not self._may_follow(path, above):
-                    continue
-                if entry.is_dir():
-                    folders.append((path, (*above, Path(entry.path).resolve()) if entry.is_symlink() else above))
-                elif UNPRINTABLE.search(path):
-                    self._reject(path, Reason.BAD_NAME, "control characters, or bytes that are no UTF-8; rename it")
-                elif not entry.is_file():
-                    self._reject(path, Reason.UNREADABLE, "neither a file nor a folder")
-                else:
-                    stat = entry.stat()
-                    key = path if path.isascii() else unicodedata.normalize("NFC", path)
-                    yield File(key, path if path != key else key, stat.st_size, stat.st_mtime_ns)
+            folder = folders.pop()
+            try:
+                with os.scandir(self.root / folder.path) as entries:
+                    for entry in entries:
+                        if entry.name.startswith(".") or entry.name in _LITTER:
+                            continue
+                        found = self._found(entry, folder)
+                        if isinstance(found, _Folder):
+                            folders.append(found)
+                        elif found:
+                            yield found
+            except (FileNotFoundError, NotADirectoryError):
+                self._reject(folder.path, Reason.CHANGED, "the folder was there, and was gone a moment later")
+            except OSError as error:
+                where = printable(str(self.root / folder.path))
+                raise UserError(f"{where}: this folder cannot be listed: {error.strerror}; make it readable") from error
 
-    def _entries(self, folder: str) -> list["os.DirEntry[str]"]:
+    def _found(self, entry: "os.DirEntry[str]", folder: _Folder) -> _Folder | File | None:
+        path = folder.path + entry.name
         try:
-            with os.scandir(self.root / folder) as entries:
-                return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _LITTER]
-        except OSError as error:
-            if not folder:
-                raise UserError(f"{self.root}: {error.strerror}") from error
-            self._reject(folder, Reason.UNREADABLE, f"the folder cannot be listed: {error.strerror}")
-            return []
+            return self._folder_or_file(entry, path, folder)
+        except FileNotFoundError:
+            self._reject(path, Reason.CHANGED, "the file was there, and was gone a moment later")
+        except _NotAFileError as error:
+            self._reject(path, *error.args)
+        return None
 
-    def _may_follow(self, path: str, above: tuple[Path, ...]) -> bool:
-        """Says whether a link leads to something that exists, lies in SRC, and does not lead back to itself."""
+    def _folder_or_file(self, entry: "os.DirEntry[str]", path: str, folder: _Folder) -> _Folder | File:
+        real, above = folder.real + entry.name, folder.above
+        if entry.is_symlink():
+            target = self._target(path, above)
+            real, above = os.path.relpath(target, self.root), (*above, target)
+        if entry.is_dir():
+            return _Folder(f"{path}/", f"{real}/", above)
+        if UNPRINTABLE.search(path):
+            raise _NotAFileError(Reason.BAD_NAME, "control characters, or bytes that are no UTF-8; rename it")
+        stat = entry.stat()
+        if not entry.is_file():
+            raise _NotAFileError(Reason.UNREADABLE, "neither a file nor a folder")
+        key = path if path.isascii() else unicodedata.normalize("NFC", path)
+        return File(key, real, stat.st_size, stat.st_mtime_ns)
+
+    def _target(self, path: str, above: tuple[Path, ...]) -> Path:
+        """Returns what a link leads to, if that exists, lies in SRC, and does not lead back to the link."""
         link = self.root / path
         try:
             target = link.resolve(strict=True)
-        except (OSError, RuntimeError):
-            self._reject(path, Reason.DANGLING_LINK, "the link leads nowhere")
-            return False
+        except PermissionError:
+            raise
+        except (OSError, RuntimeError) as error:
+            raise _NotAFileError(Reason.DANGLING_LINK, "the link leads nowhere") from error
         if target.is_dir() and any(folder.is_relative_to(target) for folder in (*above, link.parent.resolve())):
-            self._reject(path, Reason.DANGLING_LINK, "the link leads back to a folder that it lies in")
-            return False
+            raise _NotAFileError(Reason.DANGLING_LINK, "the link leads back to a folder that it lies in")
         if not self.follow_outside and not target.is_relative_to(self.root):
-            self._reject(path, Reason.LINK_OUTSIDE, "the link leads out of SRC; --follow-outside follows it")
-            return False
-        return True
+            raise _NotAFileError(Reason.LINK_OUTSIDE, "the link leads out of SRC; --follow-outside follows it")
+        return target
 
     def _reject(self, path: str, reason: Reason, detail: str) -> None:
-        self.rejected.append(Rejected(printable(path), reason, detail))
+        self.rejected.append(Rejected(printable(path.rstrip("/")), reason, detail))

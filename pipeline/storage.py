@@ -5,8 +5,9 @@ through the functions below: the operating system's own calls here, fsspec's the
 folder; a file in it is there whole or not at all.
 """
 
-import concurrent.futures
 import contextlib
+import dataclasses
+import datetime
 import functools
 import os
 import shutil
@@ -22,7 +23,6 @@ from imageshards.pipeline.source import JobError, UserError
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a file's size is asked for before the file
 _BLOCK = 1 << 20
-_LISTED_AT_ONCE = 16
 
 
 P = ParamSpec("P")
@@ -166,26 +166,64 @@ def copy(source: Path, target: Path, files: Sequence[str]) -> None:
     system.copy([f"{source}/{name}" for name in files], [f"{target}/{name}" for name in files])
 
 
-def walk(folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Returns path below the folder and fsspec's details of every file in a bucket's folder.
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """Some of what a bucket lists: folders end in a slash, and an object is its name, its bytes and its time of change.
 
-    A bucket lists a thousand names a request, one after the other: the folders right below are listed side by side.
+    All names are below the place that is listed.
+    """
+
+    folders: list[str]
+    objects: list[tuple[str, int, datetime.datetime]]
+
+
+def pages(place: Path, below: str = "", *, deep: bool = True) -> Iterator[Page]:
+    """Yields what is in the folder `below` a place in a bucket, as the bucket gives it: about a thousand names a page.
+
+    Not `deep`, folders are not opened but named. Nothing is kept: fsspec's own walk holds 3.7 kB an object.
 
     Raises:
       StorageError: the bucket cannot be listed.
     """
-    system, root = _of(folder), str(folder).partition("://")[2]
-    found: dict[str, dict[str, Any]] = {}
+    protocol, _, name = os.fspath(place).partition("://")
+    bucket, _, root = name.partition("/")
+    root = f"{root}/" if root else ""
+    listed = _LISTINGS[protocol](_of(place), bucket, root + below, "" if deep else "/")
     try:
-        with concurrent.futures.ThreadPoolExecutor(_LISTED_AT_ONCE) as threads:
-            entries = system.ls(str(folder), detail=True) if system.exists(str(folder)) else []
-            folders = [entry["name"] for entry in entries if entry["type"] == "directory"]
-            found |= {entry["name"]: entry for entry in entries if entry["type"] != "directory"}
-            for below in threads.map(functools.partial(system.find, detail=True), folders):
-                found |= below
+        for folders, objects in listed:
+            names = [folder.removeprefix(root) for folder in folders]
+            yield Page(names, [(name.removeprefix(root), size, changed) for name, size, changed in objects])
+    except FileNotFoundError:  # no such bucket
+        return
     except Exception as error:  # whatever the library of that store raises
-        raise StorageError(f"{folder}: cannot be listed: {type(error).__name__}: {error}") from error
-    return [(name.removeprefix(f"{root}/"), details) for name, details in found.items() if not name.endswith("/")]
+        raise StorageError(f"{place}: cannot be listed: {type(error).__name__}: {error}") from error
+
+
+def _s3_listing(system: Any, bucket: str, prefix: str, delimiter: str) -> Iterator[tuple[list[str], list[Any]]]:
+    more: dict[str, str] | None = {}
+    while more is not None:
+        page = system.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, Delimiter=delimiter, **more)
+        objects = [(item["Key"], item["Size"], item["LastModified"]) for item in page.get("Contents", ())]
+        yield [folder["Prefix"] for folder in page.get("CommonPrefixes", ())], objects
+        more = {"ContinuationToken": page["NextContinuationToken"]} if page.get("IsTruncated") else None
+
+
+def _gcs_listing(system: Any, bucket: str, prefix: str, delimiter: str) -> Iterator[tuple[list[str], list[Any]]]:
+    wanted = {"fields": "prefixes,items(name,size,updated),nextPageToken"}
+    wanted |= {name: value for name, value in (("prefix", prefix), ("delimiter", delimiter)) if value}
+    token: str | None = ""
+    while token is not None:
+        more = {"pageToken": token} if token else {}
+        page = system.call("GET", "b/{}/o", bucket, json_out=True, **wanted, **more)
+        objects = [
+            (item["name"], int(item["size"]), datetime.datetime.fromisoformat(item["updated"]))
+            for item in page.get("items", ())
+        ]
+        yield page.get("prefixes", []), objects
+        token = page.get("nextPageToken")
+
+
+_LISTINGS = {"s3": _s3_listing, "gs": _gcs_listing}
 
 
 def _of(path: Path) -> Any:
