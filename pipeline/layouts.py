@@ -83,7 +83,7 @@ def read_dataset(listing: Listing, options: Options) -> Reading:
     if not listing.images:
         raise UserError(_no_images(listing, options))
     layout, why = detect(listing, options)
-    rejected, notes = list(listing.rejected), list[str]()
+    rejected, notes = list(listing.rejected), list(listing.notes)
     sources = Sources.of(_only_sources(_READERS[layout](listing, options), rejected, notes, options)).in_order("key")
     labels = _labels(sources, options)
     if options.labels:

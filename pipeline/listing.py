@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.files import Files
+from imageshards.pipeline.first_bytes import OTHER_SUFFIXES, recognize
 from imageshards.pipeline.source import UNPRINTABLE, File, Reason, Rejected, UserError, printable
 
 # What a user would call an image. Those that `images.DECODERS` does not read are found too, and rejected with a reason.
@@ -40,6 +41,7 @@ class Listing:
     images: Files
     others: Files
     rejected: list[Rejected]
+    notes: list[str]  # what else to know
 
     def ignored(self) -> collections.Counter[str]:
         """Returns how many files are no images, by extension."""
@@ -68,16 +70,31 @@ def list_files(src: str, *, follow_outside: bool = False) -> Listing:
 
 def _listing(root: Path, files: Files, rejected: list[Rejected]) -> Listing:
     files = files.in_order("key", "path")
-    keys = files.rows["key"]
-    images = pc.is_in(_suffixes(keys), pa.array(sorted(IMAGE_SUFFIXES), pa.large_string()))
-    others, files = files.where(pc.invert(images)), files.where(images)
+    suffixes = _suffixes(files.rows["key"])
+    named = pc.is_in(suffixes, pa.array(sorted(IMAGE_SUFFIXES), suffixes.type))
+    unknown = pc.invert(pc.or_(named, pc.is_in(suffixes, pa.array(sorted(OTHER_SUFFIXES), suffixes.type))))
+    recognized = recognize(root, files.where(unknown))
+    images = pc.replace_with_mask(named, unknown, recognized)
+    notes = []
+    if count := recognized.true_count:
+        such = files.where(unknown).where(recognized)[0].key
+        notes.append(
+            f"{count:,} {'picture has' if count == 1 else 'pictures have'} no extension of a picture, such as {such};"
+            " found by their first bytes"
+        )
+    found, again = _once(files.where(images))
+    return Listing(root, found, files.where(pc.invert(images)), rejected + again, notes)
+
+
+def _once(files: Files) -> tuple[Files, list[Rejected]]:
+    """Returns the files, in order, without those whose key another one has."""
     keys = files.rows["key"]
     again = pa.array([False] * min(1, len(keys)), pa.bool_())
     if len(keys) > 1:
         again = pa.concat_arrays([again, pc.equal(keys[1:], keys[:-1])])
     detail = "another file has the same name in Unicode normal form C; rename one of them"
-    rejected += [Rejected(printable(file.path), Reason.SAME_KEY, detail) for file in files.where(again)]
-    return Listing(root, files.where(pc.invert(again)), others, rejected)
+    rejected = [Rejected(printable(file.path), Reason.SAME_KEY, detail) for file in files.where(again)]
+    return files.where(pc.invert(again)), rejected
 
 
 def _suffixes(keys: pa.Array) -> pa.Array:

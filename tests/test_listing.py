@@ -10,10 +10,11 @@ import pytest
 
 from imageshards.pipeline import console, listing
 from imageshards.pipeline.files import Files, Sources
+from imageshards.pipeline.first_bytes import is_picture
 from imageshards.pipeline.listing import list_files
 from imageshards.pipeline.source import File, Reason, Source
 
-from .conftest import Command, draw_tree
+from .conftest import Command, draw_tree, encoded, gradient
 
 
 class Entry:
@@ -131,3 +132,37 @@ def test_links_within_the_folder_are_read_by_their_real_paths(tmp_path: Path, re
     code, said, _ = records(raw, "--follow-outside")
     assert code == 0
     assert "4 found = 4 written + 0 rejected" in said
+
+
+def test_pictures_without_an_extension_of_one_are_found_and_counted(tmp_path: Path, records: Command) -> None:
+    names = ["1.jpg", "2.jpg_large", "3.jpg!d", "4.jpg?w=300", "5", "6.image", "7.png~orig", "8.webp", "9.JPG:large"]
+    for label in ("cat", "dog"):
+        for number, name in enumerate(names):
+            format_ = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")[number % 6]
+            path = tmp_path / "raw" / label / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(gradient(40, 30, seed=number + 100 * (label == "dog")), format_))
+    (tmp_path / "raw/cat/README").write_text("BMW and other words, none of which is a picture")
+    (tmp_path / "raw/cat/empty").write_bytes(b"")
+    (tmp_path / "raw/cat/notes.txt").write_bytes((tmp_path / "raw/cat/1.jpg").read_bytes())
+    code, said, _ = records(tmp_path / "raw")
+    assert code == 0
+    assert "note: 14 pictures have no extension of a picture, such as cat/2.jpg_large" in said
+    assert "18 found = 18 written + 0 rejected" in said
+    assert "ignored, no images: 2 no extension, 1 .txt" in said
+
+
+@pytest.mark.parametrize(
+    ("start", "is_one"),
+    [
+        (b"\xff\xd8\xff\xe0", True),
+        (b"RIFF\0\0\0\0WEBPVP8 ", True),
+        (b"RIFF\0\0\0\0WAVEfmt ", False),
+        (b"\0\0\0\x1cftypavif", True),
+        (b"\0\0\0\x1cftypisom", False),
+        (b"BMW drivers wanted, apply here", False),
+        (b"", False),
+    ],
+)
+def test_first_bytes_tell_a_picture(start: bytes, is_one: bool) -> None:
+    assert is_picture(start) is is_one
