@@ -1,91 +1,140 @@
-# Needs python3 (3.11 to 3.13) and make. Everything else comes from requirements.lock into .venv.
+# Needs python3 (3.11 to 3.13) and make. The rest is installed into .venv when it is first needed, from requirements/.
 #
-#   make records SRC=raw/            raw images → data/<dataset>/<version>/
+#   make records SRC=raw/            labelled images → data/<dataset>/<version>/
 #   make help                        all commands
 
 PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 BIN := .venv/bin
+DEMO := demo_fruit
 export PYTHONSAFEPATH := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-# A variable given on the command line becomes an option. Its value reaches the shell through the environment alone, so
-# that spaces, quotes and dollars in it mean nothing.
-flag = $(if $(findstring command,$(origin $2)),--$1 "$$$2")
+# The variables of the command line, as they were typed: make would read a dollar in them as its own.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command%,$(origin $(name))),$(name)))
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name)))$(eval export $(name)))
+
+# Each command's variables, SIZE for --size, stand in NAME.takes; all other options go into ARGS, as a shell reads them.
+# Values reach the shell through the environment, so that spaces, quotes and dollars in them mean nothing.
+options = $(foreach name,$(filter $1,$(GIVEN)),--$(shell echo $(name) | tr A-Z a-z) "$$$(name)") $(ARGS)
 
 ##@ Datasets
 
-records: .venv/.editable ## SRC=… [DATASET= OUT= LAYOUT= MANIFEST= SPLIT= SIZE= COLOR= ENCODING= VERSION= WORKERS= RUNNER= FLINK_MASTER= ARGS=]
-ifndef SRC
-	@echo "No SRC given: drawing two small sets of pictures into build/demo"
-	@$(BIN)/python -m imageshards.pipeline.demo build/demo
-endif
-	@$(BIN)/imageshards-records "$${SRC:-build/demo}" $(call flag,dataset,DATASET) $(call flag,out,OUT) \
-	  $(call flag,layout,LAYOUT) $(call flag,manifest,MANIFEST) $(call flag,split,SPLIT) $(call flag,size,SIZE) \
-	  $(call flag,color,COLOR) $(call flag,encoding,ENCODING) $(call flag,version,VERSION) \
-	  $(call flag,workers,WORKERS) $(call flag,runner,RUNNER) $(call flag,flink_master,FLINK_MASTER) $(ARGS)
+records.takes := SRC DATASET OUT LAYOUT MANIFEST SPLIT SIZE COLOR ENCODING VERSION WORKERS RUNNER FLINK_MASTER ARGS
+records: has-src $(if $(findstring ://,$(SRC) $(OUT)),.venv/.buckets) .venv/.editable ## labelled images → data/<dataset>/<version>/; a demo without SRC
+	@test -n "$$SRC" || $(BIN)/python -m imageshards.pipeline.demo build/demo/$(DEMO)
+	@$(BIN)/imageshards-records "$${SRC:-build/demo/$(DEMO)}" $(call options,$(filter-out SRC ARGS,$(records.takes)))
 
-verify: .venv/.editable ## DATASET=… [OUT=data]: what was published, read again and held against its checksums
-	@$(BIN)/imageshards-verify "$${OUT:-data}/$${DATASET:?say which, as in make verify DATASET=pexels}"
+verify.takes := DATASET OUT
+verify: has-DATASET .venv/.editable ## holds a published dataset against its checksums
+	@$(BIN)/imageshards-verify "$(folder)"
 
-report: .venv/.editable ## DATASET=… [OUT=data SRC=]: its report.html, drawn anew
-	@$(BIN)/imageshards-report "$${OUT:-data}/$${DATASET:?say which, as in make report DATASET=pexels}" $(call flag,src,SRC)
+report.takes := DATASET OUT SRC
+report: has-DATASET .venv/.editable ## draws a dataset's report.html anew
+	@$(BIN)/imageshards-report "$(folder)" $(call options,SRC)
 
 ##@ Classifiers
 
-train: .venv/.editable ## DATASET=… [MODEL=mobilenet|mnist|cnn EPOCHS= DATA= RUNS= ARGS=]
-	@$(BIN)/imageshards-train "$${DATASET:?say which, as in make train DATASET=pexels}" $(call flag,model,MODEL) \
-	  $(call flag,epochs,EPOCHS) $(call flag,data,DATA) $(call flag,runs,RUNS) $(ARGS)
+train.takes := DATASET MODEL EPOCHS DATA RUNS ARGS
+train: has-DATASET .venv/.train .venv/.editable ## a classifier of a dataset → runs/<dataset>-<model>/; MODEL=mobilenet, mnist or cnn
+	@$(BIN)/imageshards-train "$$DATASET" $(call options,MODEL EPOCHS DATA RUNS)
 
-predict: .venv/.editable ## RUN=runs/… IMAGES=… [ARGS=]: what a run sees in raw photos
-	@$(BIN)/imageshards-predict "$${RUN:?say which, as in make predict RUN=runs/pexels-mobilenet IMAGES=photos}" \
-	  "$${IMAGES:?say which, as in make predict RUN=runs/pexels-mobilenet IMAGES=photos}" $(ARGS)
+predict.takes := RUN IMAGES ARGS
+predict: has-RUN has-IMAGES .venv/.train .venv/.editable ## what a run sees in photos
+	@$(BIN)/imageshards-predict "$$RUN" "$$IMAGES" $(call options)
 
-app: .venv/.editable ## [RUN=runs/… PORT=8501]: a page that trains on dropped folders and says what is in a photo
-	@$(BIN)/imageshards-app $(if $(RUN),"$$RUN") $(call flag,port,PORT) $(ARGS)
+app.takes := RUN PORT ARGS
+app: .venv/.app .venv/.editable ## a page that trains on dropped folders and says what is in a photo
+	@$(BIN)/imageshards-app $(if $(RUN),"$$RUN") $(call options,PORT)
 
 ##@ Development
 
-test: .venv/.editable ## all tests
-	@$(BIN)/python -m pytest
+test.takes := ARGS
+test: .venv/.dev .venv/.editable ## all tests; ARGS="-m 'not slow'" for the quick ones
+	@$(BIN)/python -m pytest $(ARGS)
 
-bench: .venv/.editable ## [QUICK=1]: floor, ours and peers on the same pictures, in one run
+bench.takes := QUICK
+bench: .venv/.dev .venv/.editable ## floor, ours and peers on the same pictures; QUICK=1 for fewer
 	@$(BIN)/python tests/benchmarks/bench.py
 
-fuzz: .venv/.editable ## [SECONDS=600]: mutated image files against the normalization, until one breaks it
+fuzz.takes := SECONDS
+fuzz: .venv/.dev .venv/.editable ## mutated image files against the normalization; SECONDS=600
 	@$(BIN)/python tests/fuzz.py build/fuzz -max_total_time="$${SECONDS:-600}"
 
-check: .venv/.editable ## format, lint and types
+check: .venv/.dev .venv/.editable ## format, lint and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 
-format: .venv/.editable ## format and mend what the linter can
+format: .venv/.dev ## formats, and mends what the linter can
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-clean: ## all that make made, but for data/ and runs/
+lock.takes := ARGS
+lock: .venv/.dev ## pins what pyproject.toml asks for; ARGS=--upgrade for the newest versions
+	@$(compile) --all-extras --group dev -o requirements/dev.lock
+	@$(compile) $(within_dev) -o requirements/records.lock
+	@$(compile) $(within_dev) --extra s3 --extra gcs -o requirements/buckets.lock
+	@$(compile) $(within_dev) --extra train -o requirements/train.lock
+	@$(compile) $(within_dev) --extra train --extra app -o requirements/app.lock
+
+clean: ## removes all that make made, but for data/ and runs/
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk '/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z]+\.takes := / {takes = $$0; sub(/.*:= /, "", takes)} \
+	  /^[a-z]+:.*## / {name = $$1; sub(/:.*/, "", name); sub(/.*## /, ""); printf "  make %-9s%s\n", name, $$0; \
+	    if (takes) printf "  %14s%s\n", "", takes; takes = ""}' Makefile
 
-##@ The environment
+# What the commands need
 
-.venv/.locked: requirements.lock
+UNKNOWN := $(filter-out PYTHON $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)),$(GIVEN))
+$(if $(UNKNOWN),$(error make $(MAKECMDGOALS) has no $(firstword $(UNKNOWN)); \
+  it takes $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)) PYTHON))
+
+# DATASET is a name, of a folder in OUT, or a path.
+folder = $$(case "$$DATASET" in (*/*) ;; (*) printf %s "$${OUT:-data}/" ;; esac)$$DATASET
+
+has-src:
+	@case "$$SRC" in (*://*) exit ;; esac; \
+	$(if $(filter SRC,$(GIVEN)),test -e "$$SRC" || { echo "SRC=$$SRC: there is no such folder" >&2; exit 2; },:); \
+	$(if $(filter DATASET,$(GIVEN)),test -n "$$SRC" || { echo "say where the images are: SRC=folder" >&2; exit 2; },:)
+
+has-%:
+	@test -n "$$$*" || { echo "say which $*: make help shows what each command takes" >&2; exit 2; }
+
+UV := $(shell command -v uv)
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode,\
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+.venv/.python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 	  f"Python {v[0]}.{v[1]} is too old or too new: give one from 3.11 to 3.13, as in make PYTHON=python3.12")'
-	@echo "Setting up .venv, once: about 3 GB, most of it TensorFlow"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m compileall -q -j 0 .venv/lib || true
+	@touch $@
+
+size.records := 0.5 GB
+size.buckets := 0.1 GB
+size.train := 2.1 GB
+size.app := 0.1 GB
+size.dev := 0.5 GB
+
+compile = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate $(ARGS)
+within_dev = --extra heic --group build --constraint requirements/dev.lock
+
+# A step of the set-up. The locks agree with one another, so that no step undoes another's.
+.venv/.%: requirements/%.lock .venv/.python
+	@printf '%s' 'Installing what "$*" needs, once ($(size.$*)) … '; start=$$(date +%s); \
+	$(INSTALL) --no-deps --require-hashes -r $< && echo "$$(($$(date +%s) - start)) s"
 	@touch $@
 
 # An editable install in strict mode is a tree of links under build/, made anew when the list of files changes.
-.venv/.editable: .venv/.locked pyproject.toml build/sources.txt
+.venv/.editable: .venv/.records pyproject.toml build/sources.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --config-settings editable_mode=strict --editable .
 	@$(BIN)/python -m compileall -q build/__editable__*
@@ -98,4 +147,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify report train predict app test bench fuzz check format clean help FORCE
+.PHONY: records verify report train predict app test bench fuzz check format lock clean help has-src FORCE

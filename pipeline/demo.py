@@ -1,65 +1,95 @@
-"""Draws two small sets of labelled pictures, for a first look and for tests: `python -m imageshards.pipeline.demo DIR`.
+"""Draws a small set of labelled pictures for a first look: `python -m imageshards.pipeline.demo FOLDER`.
 
-colors/   solid red and blue, transparent PNG, in training and validation: a model that is not perfect is broken
-shapes/   circles, squares and triangles of any colour, size and place, JPEG, in a folder a label
+A folder a label: apples, bananas and cherries, 60 JPEGs of 320 × 240 each, in any colour, size and place. One more is
+a copy of another, and one is cut off, as happens: the report shows what becomes of them.
 """
 
 import argparse
+import math
 import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-_COLORS = {"red": (214, 40, 40), "blue": (38, 70, 182)}
-_SHAPES = ("circle", "square", "triangle")
+_SIZE = 320, 240
+_BROWN, _GREEN = (96, 64, 32), (70, 130, 50)
+
+_Color = tuple[int, int, int]
+_Drawing = Callable[[ImageDraw.ImageDraw, random.Random, float], None]
 
 
-def draw_colors(folder: Path) -> None:
-    """Draws the colors set: 2 training and 1 validation pictures a label, 86 × 68 RGBA."""
-    for label, color in _COLORS.items():
-        for number in (1, 2, 3):
-            split = "validation" if number == 3 else "training"
-            path = folder / split / label / f"{label}-{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shade = tuple(min(255, channel + 8 * number) for channel in color)
-            Image.new("RGBA", (86, 68), shade).save(path)
-
-
-def draw_shapes(folder: Path, per_label: int = 40, seed: int = 0) -> None:
-    """Draws the shapes set: `per_label` JPEGs a label, 320 × 240."""
+def draw_fruit(folder: Path, per_label: int = 60, seed: int = 0) -> None:
+    """Draws the set, `per_label` pictures a label and two odd ones, unless the folder is there; whole or not at all."""
+    if folder.exists():
+        return
     chance = random.Random(seed)  # noqa: S311
-    for label in _SHAPES:
-        (folder / label).mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for label, draw in _FRUITS.items():
+        (unfinished / label).mkdir(parents=True)
         for number in range(per_label):
-            draw_shape(label, chance).save(folder / label / f"{label}-{number:03d}.jpg", quality=90)
+            _picture(draw, chance).save(unfinished / label / f"{label}-{number:03d}.jpg", quality=90)
+    shutil.copy(unfinished / "apple/apple-000.jpg", unfinished / "apple/apple-000-copy.jpg")
+    whole = (unfinished / "banana/banana-000.jpg").read_bytes()
+    (unfinished / "banana/banana-cut-off.jpg").write_bytes(whole[: len(whole) // 2])
+    unfinished.rename(folder)
 
 
-def draw_shape(label: str, chance: random.Random) -> Image.Image:
-    """Returns one picture of a shape."""
-    image = Image.new("RGB", (320, 240), _color(chance, 160, 255))
-    draw = ImageDraw.Draw(image)
-    radius = chance.randint(30, 80)
-    x, y = chance.randint(radius, 320 - radius), chance.randint(radius, 240 - radius)
-    fill = _color(chance, 0, 120)
-    if label == "circle":
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill)
-    else:
-        sides = 4 if label == "square" else 3
-        draw.regular_polygon((x, y, radius), sides, rotation=chance.randint(0, 359), fill=fill)
-    return image
+def _picture(draw: _Drawing, chance: random.Random) -> Image.Image:
+    """Returns one fruit on a pale ground, turned a little."""
+    ground = _between(chance, (150, 150, 150), (250, 250, 250))
+    fruit = Image.new("RGB", _SIZE, ground)
+    draw(ImageDraw.Draw(fruit), chance, chance.uniform(35, 65))
+    shift = chance.randint(-60, 60), chance.randint(-25, 25)
+    return fruit.rotate(chance.uniform(-40, 40), Image.Resampling.BICUBIC, translate=shift, fillcolor=ground)
 
 
-def _color(chance: random.Random, low: int, high: int) -> tuple[int, int, int]:
-    return chance.randint(low, high), chance.randint(low, high), chance.randint(low, high)
+def _apple(draw: ImageDraw.ImageDraw, chance: random.Random, radius: float) -> None:
+    red, green = _between(chance, (150, 10, 20), (220, 60, 50)), _between(chance, (110, 150, 30), (160, 200, 70))
+    skin = chance.choice([red, green])
+    for side in (-0.35, 0.35):
+        _circle(draw, 160 + side * radius, 125, radius, skin)
+    draw.line((160, 125 - 0.8 * radius, 168, 125 - 1.5 * radius), _BROWN, 6)
+    draw.ellipse((168, 125 - 1.5 * radius, 168 + 0.7 * radius, 125 - 1.1 * radius), _GREEN)
+
+
+def _banana(draw: ImageDraw.ImageDraw, chance: random.Random, radius: float) -> None:
+    skin = _between(chance, (210, 170, 20), (250, 220, 80))
+    reach, bend = 1.7 * radius, chance.uniform(0.55, 0.8)
+    angles = [math.pi * step / 30 for step in range(31)]
+    outer = [(160 - reach * math.cos(angle), 95 + reach * math.sin(angle)) for angle in angles]
+    inner = [(160 + reach * math.cos(angle), 95 + bend * reach * math.sin(angle)) for angle in angles]
+    draw.polygon([*outer, *inner], skin)
+    for side in (-reach, reach):
+        _circle(draw, 160 + side, 95, 6, _BROWN)
+
+
+def _cherry(draw: ImageDraw.ImageDraw, chance: random.Random, radius: float) -> None:
+    skin = _between(chance, (90, 0, 20), (190, 20, 50))
+    for side in (-1, 1):
+        x, y = 160 + side * radius, 150 + chance.uniform(-10, 10)
+        draw.line((x, y, 170, 150 - 2 * radius), _GREEN, 4)
+        _circle(draw, x, y, 0.6 * radius, skin)
+
+
+_FRUITS: dict[str, _Drawing] = {"apple": _apple, "banana": _banana, "cherry": _cherry}
+
+
+def _circle(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, color: _Color) -> None:
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), color)
+
+
+def _between(chance: random.Random, low: _Color, high: _Color) -> _Color:
+    return chance.randint(low[0], high[0]), chance.randint(low[1], high[1]), chance.randint(low[2], high[2])
 
 
 def main() -> None:
-    """Draws both sets into a folder."""
-    parser = argparse.ArgumentParser(description="Draws two small sets of labelled pictures.")
+    """Draws the set into a folder."""
+    parser = argparse.ArgumentParser(description="Draws a small set of labelled pictures.")
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    draw_colors(folder / "colors")
-    draw_shapes(folder / "shapes")
+    draw_fruit(parser.parse_args().folder)
 
 
 if __name__ == "__main__":

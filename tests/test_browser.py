@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from imageshards.pipeline.demo import draw_colors
 from imageshards.train.__main__ import main as train_main
 
 from .conftest import Command, draw_tree, gradient, save
+from .drawings import draw_colors
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [

@@ -45,6 +45,14 @@ def test_the_readme_names_every_option_and_every_make_target() -> None:
         assert f"make {target}" in readme, target
 
 
-def test_the_lock_names_no_host() -> None:
-    for name in ("requirements.lock", "pyproject.toml", "Makefile"):
-        assert not re.search(r"https?://", (HERE / name).read_text()), name
+def test_the_locks_agree_and_name_no_host() -> None:
+    pins = {path.stem: _pins(path) for path in (HERE / "requirements").glob("*.lock")}
+    assert sorted(pins) == ["app", "buckets", "dev", "records", "train"]
+    for pinned in pins.values():
+        assert pins["records"] <= pinned <= pins["dev"]
+    for path in (*(HERE / "requirements").iterdir(), HERE / "pyproject.toml", HERE / "Makefile"):
+        assert not re.search(r"https?://", path.read_text()), path
+
+
+def _pins(lock: Path) -> set[str]:
+    return set(re.findall(r"^[\w.-]+==[^\s;]+", lock.read_text(), re.MULTILINE))

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imageshards.pipeline.demo import draw_colors, draw_shapes
 from imageshards.pipeline.source import UserError
 from imageshards.train import evaluate, predict
 from imageshards.train.__main__ import main as train_main
 from imageshards.train.options import Options
 
 from .conftest import Command, gradient, save
+from .drawings import draw_colors, draw_shapes
 
 tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402

@@ -24,7 +24,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subpr
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     constraints = folder / "constraints.txt"
-    lock = (HERE / "requirements.lock").read_text()
+    lock = (HERE / "requirements/dev.lock").read_text()
     constraints.write_text("\n".join(re.findall(r"^[\w.-]+==\S+(?: ; [^\\\n]+)?", lock, re.MULTILINE)))
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     python = str(folder / "venv/bin/python")
