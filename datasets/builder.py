@@ -22,11 +22,11 @@ from tensorflow_datasets.core.utils.lazy_imports_utils import tree
 from imageshards.datasets.data_source import TFRecordDataSource
 from imageshards.pipeline import storage
 from imageshards.pipeline.job import build
-from imageshards.pipeline.layouts import read_dataset
-from imageshards.pipeline.listing import list_files
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.request import dataset_fingerprint
+from imageshards.pipeline.sources.layouts import read_dataset
+from imageshards.pipeline.sources.listing import list_files
 
 
 class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):  # type: ignore[misc,call-arg]

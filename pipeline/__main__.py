@@ -23,8 +23,8 @@ from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import JobError, UserError
 
 if TYPE_CHECKING:
-    from imageshards.pipeline.layouts import Reading
     from imageshards.pipeline.publish import Dataset
+    from imageshards.pipeline.sources.layouts import Reading
 
 NAME = "imageshards-records"
 _GOES_ON = "  what is done is kept: the same command goes on where this one was"
@@ -53,9 +53,9 @@ def _run(arguments: Sequence[str]) -> int:
 
     with many_imports():  # after --help, which need not wait for them
         from imageshards.pipeline import console, storage
-        from imageshards.pipeline.layouts import read
         from imageshards.pipeline.publish import Dataset, published
         from imageshards.pipeline.request import dataset_fingerprint
+        from imageshards.pipeline.sources.layouts import read
 
     for reading in read(options):
         dataset = Dataset(storage.place(options.out) / reading.options.dataset_name(), options.version)

@@ -10,9 +10,9 @@ from typing import Any
 from tqdm import tqdm
 
 from imageshards.pipeline import plan
-from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
+from imageshards.pipeline.sources.layouts import Reading
 
 _LABELS_SHOWN = 20
 

@@ -19,12 +19,12 @@ from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.command import many_imports
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
 from imageshards.pipeline.index import LostError, Tallied, read_index, write_index
-from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.publish import Dataset, previous_version, publish, recover
 from imageshards.pipeline.request import chunk_salt, normalization
 from imageshards.pipeline.seal import METADATA
 from imageshards.pipeline.source import UserError
+from imageshards.pipeline.sources.layouts import Reading
 
 if TYPE_CHECKING:
     import apache_beam as beam

@@ -11,8 +11,8 @@ from PIL import features
 
 from imageshards.pipeline.facts import fingerprint
 from imageshards.pipeline.images import NORMALIZATION_VERSION
-from imageshards.pipeline.layouts import Reading
 from imageshards.pipeline.options import Options
+from imageshards.pipeline.sources.layouts import Reading
 
 _FORMAT = 1  # of the published files
 _PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")

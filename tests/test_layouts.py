@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from imageshards.pipeline.layouts import Reading, read
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import Reason, UserError
+from imageshards.pipeline.sources.layouts import Reading, read
 
 
 def tree(root: Path, *names: str) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imageshards.pipeline.layouts import Reading, read
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import Reason, UserError
+from imageshards.pipeline.sources.layouts import Reading, read
 
 from .test_layouts import labels_by_key, tree
 

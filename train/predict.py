@@ -18,8 +18,8 @@ from simple_parsing import field
 
 from imageshards.pipeline.command import complain, new_parser, run_command
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
-from imageshards.pipeline.listing import list_files
 from imageshards.pipeline.source import UserError
+from imageshards.pipeline.sources.listing import list_files
 from imageshards.train.quiet import import_tensorflow
 
 NAME = "imageshards-predict"

@@ -26,7 +26,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imageshards.pipeline import storage
-from imageshards.pipeline.listing import Listing
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import (
     SPLIT_NAMES,
@@ -37,6 +36,7 @@ from imageshards.pipeline.source import (
     labelled,
     printable,
 )
+from imageshards.pipeline.sources.listing import Listing
 
 # In the order of preference.
 _FILE_NAMES = [

@@ -31,10 +31,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imageshards.pipeline.files import Files, Sources
-from imageshards.pipeline.listing import Listing, list_files
-from imageshards.pipeline.manifest import find_manifests, read_manifests
 from imageshards.pipeline.options import Layout, Options
 from imageshards.pipeline.source import SPLIT_NAMES, File, Reason, Rejected, Source, UserError, labelled
+from imageshards.pipeline.sources.listing import Listing, list_files
+from imageshards.pipeline.sources.manifest import find_manifests, read_manifests
 
 _COPY = re.compile(r" ?\(\d+\)$")  # dog (1).jpg, as file managers number copies
 _SEPARATED_NUMBER = re.compile(r"[-_. ]\d+$")
