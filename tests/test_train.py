@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from imageshards.pipeline.source import UserError
-from imageshards.train import evaluate, predict
+from imageshards.train import measure, open_run, predict_command
 from imageshards.train.__main__ import main as train_main
+from imageshards.train.assessment import Assessment
 from imageshards.train.options import Options
 
 from .conftest import Command, gradient, save
@@ -68,7 +69,7 @@ def test_colors_are_learned_perfectly_and_the_run_is_whole(train: Train) -> None
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["train_accuracy"] == metrics["validation_accuracy"] == 1.0
     assert metrics["baseline_accuracy"] == 0.5
-    assert metrics["fit"] == "good"
+    assert metrics["fit"] == "unknown"  # of 2 validation images
     assert "guessing                 50.0%" in said
     assert (folder / "labels.txt").read_text() == "blue\nred\n"
     predictions = read_csv(folder / "predictions.csv")
@@ -117,7 +118,7 @@ def test_a_photo_is_seen_as_its_record_was(train: Train, data: Path, capsys: pyt
     raw = data.parent / "raw/shapes"
     rows = read_csv(folder / "predictions.csv")[:20]
     with pytest.raises(SystemExit):
-        predict.main([str(folder), *(str(raw / row["key"]) for row in rows), "--top", "1", "--csv"])
+        predict_command.main([str(folder), *(str(raw / row["key"]) for row in rows), "--top", "1", "--csv"])
     for row, said in zip(rows, csv.DictReader(io.StringIO(capsys.readouterr().out)), strict=True):
         assert said["file"].endswith(row["key"])
         assert said["label"] == row["predicted"]
@@ -131,7 +132,7 @@ def test_what_transfer_learning_leaves_can_be_asked(
     said = json.loads((folder / "metrics.json").read_text())
     photo = save(gradient(60, 40), tmp_path / "photo.png")
     with pytest.raises(SystemExit) as exited:
-        predict.main([str(folder), str(photo), "--json"])
+        predict_command.main([str(folder), str(photo), "--json"])
     assert exited.value.code == 0
     names = dict(json.loads(capsys.readouterr().out)["predictions"])
     assert sum(names.values()) == pytest.approx(1, abs=1e-5)
@@ -145,11 +146,7 @@ def test_a_turned_photo_is_predicted_as_the_upright_one(train: Train, tmp_path: 
     exif[0x0112] = 6
     save(upright, tmp_path / "upright.png")
     save(upright.transpose(Image.Transpose.ROTATE_90), tmp_path / "turned.png", exif=exif)
-    from imageshards.train.export import load
-
-    model, names, _ = load(folder)
-    how = predict.Normalization(size=48)
-    one, other = predict.predict(model, names, how, [tmp_path / "upright.png", tmp_path / "turned.png"], 2)
+    one, other = open_run(folder).predict([tmp_path / "upright.png", tmp_path / "turned.png"], 2)
     assert dict(one.names) == pytest.approx(dict(other.names), abs=1e-5)
 
 
@@ -161,7 +158,7 @@ def test_predict_reports_what_it_cannot_read_and_predicts_the_rest(
     save(gradient(50, 40), photos / "good.png")
     (photos / "bad.jpg").write_text("words")
     with pytest.raises(SystemExit) as exited:
-        predict.main([str(folder), str(photos), "--json"])
+        predict_command.main([str(folder), str(photos), "--json"])
     assert exited.value.code == 1
     bad, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert bad["error"].startswith("unsupported-format")
@@ -190,12 +187,12 @@ def test_predict_refuses_models_with_parts_it_does_not_know(
     model = keras.Sequential([keras.Input((224, 224, 3)), layer()])
     keras.Model(model.inputs, model.outputs).save(folder / "model.keras")
     with pytest.raises(SystemExit) as exited:
-        predict.main([str(folder), str(image)])
+        predict_command.main([str(folder), str(image)])
     assert exited.value.code == 2
     assert "none that this command loads" in capsys.readouterr().err
     (folder / "model.keras").write_bytes(pickle.dumps(print))
     with pytest.raises(SystemExit) as exited:
-        predict.main([str(folder), str(image)])
+        predict_command.main([str(folder), str(image)])
     assert exited.value.code == 2
     assert "not the folder of a run, or it is damaged" in capsys.readouterr().err
 
@@ -218,7 +215,7 @@ def test_mistakes_of_predict(
     for short, long in names.items():
         arguments = [argument.replace(short, long) for argument in arguments]
     with pytest.raises(SystemExit) as exited:
-        predict.main(arguments)
+        predict_command.main(arguments)
     assert exited.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -348,30 +345,23 @@ def test_unbalanced_labels_get_weights() -> None:
     assert fit.class_weights(np.array([0, 1, 0, 1]), 2, "auto") is None
 
 
-def evaluation(truth: list[int], predicted: list[int], split: str = "validation") -> evaluate.Evaluation:
+def evaluation(truth: list[int], predicted: list[int], split: str = "validation") -> measure.Evaluation:
     probabilities = np.eye(3, dtype=np.float32)[predicted] * 0.7 + 0.1
     names = [f"{n}.jpg" for n in range(len(truth))]
-    return evaluate.Evaluation(split, names, np.array(truth), probabilities, ["a", "b", "c"])
+    return measure.Evaluation(split, names, np.array(truth), probabilities, ["a", "b", "c"])
 
 
 def test_metrics_by_hand() -> None:
     result = evaluation([0, 0, 1, 1, 1], [0, 1, 1, 1, 0])
-    assert result.accuracy == 0.6
+    assert (result.accuracy.value, result.accuracy.images) == (0.6, 5)
+    assert result.balanced_accuracy.value == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert result.loss == pytest.approx(-(3 * np.log(0.8) + 2 * np.log(0.1)) / 5, rel=1e-5)
     assert result.confusion().tolist() == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
     a, b, c = result.per_label()
     assert (a["precision"], a["recall"]) == (0.5, 0.5)
     assert (b["precision"], b["recall"]) == (0.6667, 0.6667)
-    assert np.isnan(c["recall"])
-    assert evaluate.baseline(evaluation([1, 1, 0], [0, 0, 0], "train"), result) == 0.6
-
-
-@pytest.mark.parametrize(
-    ("train", "validation", "guess", "word"),
-    [(1.0, 0.95, 0.5, "good"), (0.99, 0.6, 0.5, "overfit"), (0.52, 0.5, 0.5, "underfit"), (1.0, None, 0.5, "unknown")],
-)
-def test_a_word_for_how_it_fits(train: float, validation: float | None, guess: float, word: str) -> None:
-    assert evaluate.verdict(train, validation, guess)[0] == word
+    assert c["recall"] is None
+    assert Assessment([evaluation([1, 1, 0], [0, 0, 0], "train"), result]).guessing.value == 0.6
 
 
 def test_options_are_checked() -> None:
@@ -382,14 +372,14 @@ def test_options_are_checked() -> None:
 
 
 def test_ctrl_c_keeps_the_best_so_far(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    end_of_epoch = fit._EpochLine.on_epoch_end
+    end_of_epoch = fit._History.on_epoch_end
 
     def interrupt(self: Any, epoch: int, logs: Any = None) -> None:
         end_of_epoch(self, epoch, logs)
         if epoch == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit._EpochLine, "on_epoch_end", interrupt)
+    monkeypatch.setattr(fit._History, "on_epoch_end", interrupt)
     code, folder, _ = train("shapes", "--epochs", "9")
     assert code == 130
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -403,7 +393,7 @@ def test_the_drum_is_in_the_top_five(
 ) -> None:
     weights = shared / "weights/keras_home/models/mobilenet_2_5_224_tf.h5"
     with pytest.raises(SystemExit):
-        predict.main(["imagenet", str(shared / "drum.jpg"), "--top", "5", "--weights", str(weights)])
+        predict_command.main(["imagenet", str(shared / "drum.jpg"), "--top", "5", "--weights", str(weights)])
     assert "drum, membranophone, tympan" in capsys.readouterr().out
 
 

@@ -1,6 +1,5 @@
 """What the app shows. Streamlit runs this file from top to bottom whenever a person has done something."""
 
-import json
 import os
 import shutil
 import sys
@@ -13,8 +12,10 @@ import numpy as np
 import streamlit as st
 
 from imageshards.pipeline.source import UserError
+from imageshards.train.api import Run, open_run
 from imageshards.train.app import WORK
-from imageshards.train.predict import open_run, read_pixels
+from imageshards.train.intervals import Estimate
+from imageshards.train.prediction import read_pixels
 from imageshards.train.quiet import import_tensorflow
 from imageshards.train.terminal import Terminal
 from imageshards.train.uploads import Limits, Upload, lay_out
@@ -93,8 +94,7 @@ def run_training(
     run_in_sight("Training", [*python, "imageshards.train", "uploaded", *options], work)
     run = runs / f"uploaded-{model}"
     st.session_state["run"] = str(run)
-    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
-    return {"metrics": metrics, "run": str(run), "records": str(data / "uploaded" / "1.0.0")}
+    return {"run": open_run(run), "records": str(data / "uploaded" / "1.0.0")}
 
 
 def run_in_sight(title: str, command: Sequence[str], work: Path) -> None:
@@ -113,24 +113,29 @@ def run_in_sight(title: str, command: Sequence[str], work: Path) -> None:
 
 def show_scores(trained: dict[str, Any]) -> None:
     """Shows how good the model is, and hands out what was made."""
-    metrics, run, records = trained["metrics"], Path(trained["run"]), Path(trained["records"])
-    splits = [split for split in ("train", "validation", "test") if f"{split}_accuracy" in metrics]
-    for column, split in zip(st.columns(len(splits) + 1), [*splits, ""], strict=True):
-        if split:
-            name = {"train": "Training"}.get(split, split.capitalize())
-            column.metric(f"{name}, {metrics[f'{split}_images']:,} images", f"{metrics[f'{split}_accuracy']:.1%}")
-        else:
-            column.metric("Guessing", f"{metrics['baseline_accuracy']:.1%}")
-    st.write(f"**{metrics['fit']}**: {metrics['fit_in_words']}. Ask it, in the other tab.")
+    run, records = trained["run"], Path(trained["records"])
+    *columns, last = st.columns(len(run.accuracy) + 1)
+    for column, (split, accuracy) in zip(columns, run.accuracy.items(), strict=True):
+        show_accuracy(column, {"train": "Training"}.get(split, split.capitalize()), accuracy)
+    last.metric("Guessing", f"{run.metrics['baseline_accuracy']:.1%}")
+    st.write(f"**{run.metrics['fit']}**: {run.metrics['fit_in_words']}. Ask it, in the other tab.")
+    for warning in run.warnings:
+        st.caption(escaped(warning))
     files = {
-        "Report of the run": run / "report.html",
+        "Report of the run": run.path / "report.html",
         "Report of the dataset": records / "report.html",
-        "model.keras": run / "model.keras",
-        "labels.txt": run / "labels.txt",
+        "model.keras": run.path / "model.keras",
+        "labels.txt": run.path / "labels.txt",
     }
     for column, (name, path) in zip(st.columns(len(files)), files.items(), strict=True):
         file_name = f"{name.lower().replace(' ', '-')}.html" if path.suffix == ".html" else path.name
         column.download_button(name, path.read_bytes(), file_name, on_click="ignore", width="stretch")
+
+
+def show_accuracy(place: Any, name: str, accuracy: Estimate) -> None:
+    """Shows an accuracy, and how far it can be trusted."""
+    place.metric(f"{name}, {accuracy.images:,} images", f"{accuracy.value:.1%}")
+    place.caption(f"95% interval {accuracy.interval}")
 
 
 def show_asking(run: str) -> None:
@@ -141,19 +146,19 @@ def show_asking(run: str) -> None:
     photo = st.file_uploader("A photo", key="photo")
     if photo is None:
         return
-    model, labels, how = opened(run)
+    classifier = opened(run).classifier
     with tempfile.NamedTemporaryFile(dir=os.environ[WORK]) as file:
         file.write(photo.getbuffer())
         file.flush()
-        pixels = read_pixels(Path(file.name), how)
+        pixels = read_pixels(Path(file.name), classifier.normalization)
     if isinstance(pixels, str):
         st.error(f"{photo.name}: {pixels}")
         return
-    probabilities = model.predict_on_batch(pixels[np.newaxis])[0]
+    probabilities = classifier.model.predict_on_batch(pixels[np.newaxis])[0]
     left, right = st.columns([1, 2])
     left.image(pixels.squeeze(), caption="as the model sees it")
-    for number in np.argsort(-probabilities, kind="stable")[:TOP].tolist():
-        right.progress(float(probabilities[number]), f"{escaped(labels[number])}: {probabilities[number]:.1%}")
+    for label, probability in classifier.most_probable(probabilities, TOP):
+        right.progress(probability, f"{escaped(label)}: {probability:.1%}")
 
 
 def escaped(text: str) -> str:
@@ -162,10 +167,10 @@ def escaped(text: str) -> str:
 
 
 @st.cache_resource(max_entries=2)  # type: ignore[untyped-decorator]
-def opened(run: str) -> Any:
+def opened(run: str) -> Run:
     """Loads a run once."""
     import_tensorflow()
-    return open_run(Path(run))
+    return open_run(run)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from imageshards.train.input import Dataset, evaluation_batches
+from imageshards.train.progress import Progress, Report, silent
 
 Floats = npt.NDArray[np.float32]
 
 _BATCH = 64
 
 
-def features_of(dataset: Dataset, split: str, backbone: keras.Model, folder: Path) -> Floats:
+def features_of(dataset: Dataset, split: str, backbone: keras.Model, folder: Path, report: Report = silent) -> Floats:
     """Returns the features (images, N) of a split, in the order of the records; from `folder` if they are there."""
     path = folder / f"{_name(dataset, split, backbone)}.npy"
     if not path.exists():
@@ -30,12 +30,11 @@ def features_of(dataset: Dataset, split: str, backbone: keras.Model, folder: Pat
         shape = (dataset.count(split), backbone.output_shape[-1])
         features = np.lib.format.open_memmap(aside, "w+", np.float32, shape)
         start = 0
-        with tqdm(total=shape[0], desc=f"features of {split}", unit=" images", disable=None, leave=False) as bar:
-            for images, _ in evaluation_batches(dataset, split, _BATCH):
-                batch = backbone.predict_on_batch(images)
-                features[start : start + len(batch)] = batch
-                start += len(batch)
-                bar.update(len(batch))
+        for images, _ in evaluation_batches(dataset, split, _BATCH):
+            batch = backbone.predict_on_batch(images)
+            features[start : start + len(batch)] = batch
+            start += len(batch)
+            report(Progress(f"features of {split}", start, shape[0]))
         features.flush()
         aside.replace(path)
     kept: Floats = np.load(path, mmap_mode="r")

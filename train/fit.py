@@ -5,7 +5,6 @@ import dataclasses
 import json
 import math
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from imageshards.train import models
 from imageshards.train.features import FeatureBatches, features_of
 from imageshards.train.input import Dataset, evaluation_batches, labels, training_batches
 from imageshards.train.options import Options
+from imageshards.train.progress import Progress, Report
 
 _UNBALANCED = 1.5  # labels count as unbalanced where the most frequent has so many times the images of the rarest
 _FINE_TUNING_RATE = 1e-5
@@ -48,18 +48,18 @@ class Fitted:
         return result
 
 
-def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path) -> Fitted:
+def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path, report: Report) -> Fitted:
     """Trains what the options name on the dataset's train split."""
     keras.utils.set_random_seed(options.seed)
     with strategy().scope():
         if options.model == "mobilenet":
-            return _transfer(options, dataset, features_folder, logs)
+            return _transfer(options, dataset, features_folder, logs, report)
         shape, count = dataset.image_shape, len(dataset.labels)
         if options.model == "mnist":
             model = models.mnist(shape, count, options.hidden_units())
         else:
             model = models.cnn(shape, count, options.seed)
-        run = _Run(options, dataset, logs)
+        run = _Run(options, dataset, logs, report)
         run.train(model, *_batches(options, dataset), options.epochs, options.learning_rate or 1e-3)
         return Fitted(model, run.history, run.best_epoch, run.interrupted, None, {})
 
@@ -78,18 +78,18 @@ def strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
-def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: Path) -> Fitted:
+def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: Path, report: Report) -> Fitted:
     pooled = options.head == "pooled"
     bottom = models.backbone(dataset.image_shape, options.backbone, options.alpha, options.weights, pooled=pooled)
     top = models.head(bottom.output_shape[-1], len(dataset.labels), options.head, options.seed)
     model = models.stack(bottom, top)
     rate = _falling(options, dataset) if pooled else options.learning_rate or 1e-4
-    run = _Run(options, dataset, logs)
+    run = _Run(options, dataset, logs, report)
     features = {}
     if options.augment or options.recompute_features:
         run.train(model, *_batches(options, dataset), options.epochs, rate)
     else:
-        features = {split: features_of(dataset, split, bottom, features_folder) for split in dataset.splits}
+        features = {split: features_of(dataset, split, bottom, features_folder, report) for split in dataset.splits}
         truth = {split: labels(dataset, split) for split in dataset.splits}
         batch_size = options.images_a_step(len(truth["train"]))
         batches = FeatureBatches(features["train"], truth["train"], batch_size, options.seed)
@@ -124,10 +124,11 @@ def _batches(options: Options, dataset: Dataset) -> tuple[tf.data.Dataset, tf.da
 class _Run:
     """Trains one model after the other, head and then all, into one history."""
 
-    def __init__(self, options: Options, dataset: Dataset, logs: Path) -> None:
+    def __init__(self, options: Options, dataset: Dataset, logs: Path, report: Report) -> None:
         self._options = options
         self._weights = class_weights(labels(dataset, "train"), len(dataset.labels), options.class_weights)
         self._logs = logs
+        self._report = report
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.interrupted = False
@@ -146,7 +147,7 @@ class _Run:
         patience = self._options.patience or epochs
         mode = "min" if self._options.watch == "loss" else "max"
         best = keras.callbacks.EarlyStopping(watched, patience=patience, mode=mode, restore_best_weights=True)
-        callbacks = [best, _EpochLine(self.history)]
+        callbacks = [best, _History(self.history, self._report)]
         if self._options.tensorboard:
             callbacks.append(keras.callbacks.TensorBoard(str(self._logs)))
         before = len(self.history)
@@ -161,6 +162,8 @@ class _Run:
                 verbose=0,
             )
         except KeyboardInterrupt:
+            if len(self.history) == before:
+                raise
             self.interrupted = True
             if best.best_weights is not None:
                 model.set_weights(best.best_weights)
@@ -169,22 +172,21 @@ class _Run:
             self.best_epoch = before + int((np.argmin if mode == "min" else np.argmax)(values)) + 1
 
 
-class _EpochLine(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the history, and shows a line an epoch in a terminal."""
+class _History(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps losses and accuracies of every epoch, and reports them."""
 
-    def __init__(self, history: list[dict[str, float]]) -> None:
+    def __init__(self, history: list[dict[str, float]], report: Report) -> None:
         super().__init__()
         self._history = history
+        self._report = report
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        seconds = time.monotonic() - self._start
-        self._history.append({"epoch": len(self._history) + 1, **(logs or {}), "seconds": round(seconds, 3)})
-        if sys.stdout.isatty():
-            values = "  ".join(f"{name} {value:.4f}" for name, value in sorted((logs or {}).items()))
-            print(f"epoch {len(self._history)}/{self.params['epochs']}  {values}  {seconds:.1f} s", flush=True)
+        values = {**(logs or {}), "seconds": round(time.monotonic() - self._start, 3)}
+        self._history.append({"epoch": len(self._history) + 1, **values})
+        self._report(Progress("epoch", epoch + 1, self.params["epochs"], values))
 
 
 def class_weights(truth: npt.NDArray[np.int64], count: int, kind: str) -> dict[int, float] | None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from simple_parsing import field
 
+from imageshards.pipeline.keywords import check_choices
 from imageshards.pipeline.source import UserError
 
 Model = Literal["mobilenet", "mnist", "cnn"]
@@ -88,6 +89,7 @@ class Options:
     """Run the frozen backbone in every epoch, instead of keeping what it makes of each image."""
 
     def __post_init__(self) -> None:
+        check_choices(self)
         _check(self.epochs >= 1, f"--epochs {self.epochs}: give 1 or more")
         for name in ("batch_size", "fine_tune", "patience", "shuffle_buffer"):
             _check(getattr(self, name) >= 0, f"--{name.replace('_', '-')} {getattr(self, name)}: give 0 or more")

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from imageshards.pipeline.page import render, thumbnail
-from imageshards.train.evaluate import Evaluation
 from imageshards.train.input import Dataset, pictures
+from imageshards.train.measure import Evaluation
 
 REPORT = "report.html"
 
@@ -53,6 +53,7 @@ class Shown:
 
 def write_report(
     folder: Path,
+    name: str,
     dataset: Dataset,
     evaluations: Sequence[Evaluation],
     history: Sequence[Mapping[str, float]],
@@ -65,10 +66,10 @@ def write_report(
     samples = [(new, number) for number in range(min(_SAMPLES, len(new.truth)))]  # the records' order is by chance
     page = render(
         Path(__file__).with_name(REPORT),
-        name=folder.name,
+        name=name,
         metrics=metrics,
         settings=settings,
-        splits=[(each.split, len(each.truth), each.accuracy, each.loss) for each in evaluations],
+        evaluations=evaluations,
         curves=[
             _curves(title, name, history, metrics["best_epoch"])
             for title, name in (("Accuracy", "accuracy"), ("Loss", "loss"))
@@ -79,7 +80,7 @@ def write_report(
         labels=new.labels,
         matrix=new.confusion().tolist() if len(new.labels) <= _MATRIX else None,
         confused=_confused(new),
-        per_label=sorted(new.per_label(), key=lambda row: (math.isnan(row["recall"]), row["recall"]))[:_LABELS],
+        per_label=sorted(new.per_label(), key=lambda row: (row["recall"] is None, row["recall"]))[:_LABELS],
         wrong=sum(int((each.predicted != each.truth).sum()) for each in evaluations),
         mistakes=_shown(dataset, mistakes),
         samples=_shown(dataset, samples),

@@ -1,0 +1,218 @@
+"""Training as functions: what the commands and the app do, for scripts and notebooks.
+
+Nothing is printed, and nothing of the calling process is changed. Errors are exceptions whose text is what the command
+would say.
+"""
+
+import csv
+import dataclasses
+import functools
+import importlib.metadata
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imageshards.pipeline.images import Normalization
+from imageshards.pipeline.keywords import command_line, takes_options_of
+from imageshards.pipeline.source import SPLITS, UserError
+from imageshards.train.intervals import Estimate
+from imageshards.train.options import Options
+from imageshards.train.prediction import Classifier, Prediction, image_files
+from imageshards.train.progress import Report, silent
+from imageshards.train.runs import RUN, new_run
+
+if TYPE_CHECKING:
+    from imageshards.train.assessment import Assessment
+    from imageshards.train.fit import Fitted
+    from imageshards.train.input import Dataset
+
+_METRICS = "metrics.json"
+_LABELS = "labels.txt"
+_PACKAGES = ("imageshards", "tensorflow", "keras", "numpy", "tensorflow-datasets", "pillow")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model and what is known of it, in a folder.
+
+    Attributes:
+      path: the folder, such as runs/pexels-mobilenet.
+      labels: the names that it tells apart; the number of a label is its place.
+      metrics: what metrics.json holds.
+      settings: what run.json holds: how it was trained, and how photos become its input.
+    """
+
+    path: Path
+    labels: Sequence[str]
+    metrics: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+    @property
+    def accuracy(self) -> dict[str, Estimate]:
+        """The accuracy on each split that there is, with the number of images behind it and its 95 % interval."""
+        return self._estimates("accuracy")
+
+    @property
+    def balanced_accuracy(self) -> dict[str, Estimate]:
+        """The mean of the labels' recalls on each split: each label counts the same, however many images it has."""
+        return self._estimates("balanced_accuracy")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody who relies on the figures must know."""
+        return list(self.metrics["warnings"])
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The Keras model: uint8 images (N, height, width, channels) from 0 to 255 → probabilities (N, labels).
+
+        Raises:
+          UserError: the model file is damaged, or has parts that imageshards does not make.
+        """
+        _check_tensorflow()
+        from imageshards.train.model_file import load_model
+
+        return load_model(self.path)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model with its labels, and how photos become its input."""
+        return Classifier(self.model, self.labels, Normalization.recorded(self.settings["normalization"]))
+
+    def predict(self, images: Iterable[str | Path], top: int = 3) -> list[Prediction]:
+        """Returns the `top` most probable labels of image files, and of the images in folders.
+
+        A file that cannot be read has an `error` instead of names.
+
+        Raises:
+          UserError: something does not exist, or a folder has no images.
+        """
+        return list(self.classifier.predict(list(image_files(images)), top))
+
+    def mistakes(self, split: str) -> list[dict[str, Any]]:
+        """Returns the rows of predictions.csv that are wrong, of a split, those it was surest of first."""
+        with (self.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+            wrong = [row for row in csv.DictReader(file) if row["split"] == split and row["label"] != row["predicted"]]
+        return sorted(wrong, key=lambda row: -float(row["probability"]))
+
+    def _estimates(self, name: str) -> dict[str, Estimate]:
+        return {
+            split: Estimate(
+                self.metrics[f"{split}_{name}"],
+                self.metrics[f"{split}_images"],
+                *self.metrics[f"{split}_{name}_interval"],
+            )
+            for split in SPLITS
+            if f"{split}_{name}" in self.metrics
+        }
+
+
+@takes_options_of(Options)
+def train(dataset: str, *, progress: Report = silent, **options: Any) -> Run:
+    """Trains an image classifier from a dataset, and writes the folder of a run.
+
+    `progress` is called while it works. An interrupt (Ctrl-C) keeps the best model so far.
+
+    Returns:
+      The run: its folder, labels, accuracy on each split, and the model.
+
+    Raises:
+      UserError: an option, the dataset or the installation is wrong; the text says what to do.
+      JobError: training failed.
+    """
+    return _train(Options(dataset=dataset, **options), progress)
+
+
+def open_run(path: str | Path) -> Run:
+    """Returns the run in a folder.
+
+    Raises:
+      UserError: the folder is not a run's, or a file of it is damaged.
+    """
+    folder = Path(path)
+    try:
+        settings = json.loads((folder / RUN).read_text("utf-8"))
+        metrics = json.loads((folder / _METRICS).read_text("utf-8"))
+        labels = (folder / _LABELS).read_text("utf-8").splitlines()
+        Normalization.recorded(settings["normalization"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder}: not the folder of a run, or it is damaged: {error}") from error
+    return Run(folder, labels, metrics, settings)
+
+
+def _train(options: Options, report: Report) -> Run:
+    start = time.monotonic()
+    _check_tensorflow()
+    from imageshards.train.assessment import Assessment
+    from imageshards.train.fit import fit
+    from imageshards.train.input import open_dataset
+
+    dataset = open_dataset(options.dataset, options.data, options.validation_percent)
+    runs = Path(options.runs)
+    with new_run(runs, options.run_name()) as folder:
+        fitted = fit(options, dataset, runs / ".features", folder / "tensorboard", report)
+        assessment = Assessment(list(_evaluations(dataset, fitted)))
+        metrics = assessment.metrics() | {
+            "best_epoch": fitted.best_epoch,
+            "epochs": len(fitted.history),
+            "interrupted": fitted.interrupted,
+            "seconds": round(time.monotonic() - start, 1),
+        }
+        _write(folder, options, dataset, fitted, assessment, metrics)
+    return open_run(runs / options.run_name())
+
+
+def _evaluations(dataset: "Dataset", fitted: "Fitted") -> "Iterator[Any]":
+    from imageshards.train.input import keys, labels
+    from imageshards.train.measure import Evaluation
+
+    for split in dataset.splits:
+        probabilities = fitted.probabilities(dataset, split)
+        yield Evaluation(split, keys(dataset, split), labels(dataset, split), probabilities, dataset.labels)
+
+
+def _write(
+    folder: Path,
+    options: Options,
+    dataset: "Dataset",
+    fitted: "Fitted",
+    assessment: "Assessment",
+    metrics: Mapping[str, Any],
+) -> None:
+    from imageshards.train.export import export
+    from imageshards.train.model_file import save_model
+    from imageshards.train.report import write_report
+    from imageshards.train.tables import write_tables
+
+    settings = _settings(options, dataset)
+    save_model(folder, fitted.model)
+    export(folder, fitted.model, options.exports())
+    write_tables(folder, assessment.evaluations, fitted.history)
+    name = options.run_name()
+    write_report(folder, name, dataset, assessment.evaluations, fitted.history, metrics, settings)
+    (folder / _LABELS).write_text("".join(f"{label}\n" for label in dataset.labels), encoding="utf-8")
+    for file, content in ((_METRICS, metrics), (RUN, settings)):
+        text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+        (folder / file).write_text(text, encoding="utf-8")
+
+
+def _settings(options: Options, dataset: "Dataset") -> dict[str, Any]:
+    """Returns what a run must know of itself: how photos become its input, and how to make it again."""
+    height, _, channels = dataset.image_shape
+    assumed = Normalization(size=height, color="rgb" if channels == 3 else "gray", encoding="png")
+    return {
+        "command": command_line("imageshards-train", options),
+        "dataset": dataset.builder.info.full_name,
+        "fingerprint": dataset.fingerprint,
+        "normalization": dataset.metadata().get("normalization") or dataclasses.asdict(assumed),
+        "options": dataclasses.asdict(options),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _check_tensorflow() -> None:
+    if find_spec("tensorflow") is None:
+        raise UserError("tensorflow is not installed; training needs: pip install 'imageshards[train]'")

@@ -1,0 +1,89 @@
+"""How far a trained model can be trusted: its figures on each split, a verdict, and what to be careful about."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from imageshards.train.intervals import Estimate
+from imageshards.train.measure import Evaluation
+from imageshards.train.verdict import Verdict, verdict
+
+_FEW = 10  # images of a label, below which its figures say little
+_NAMES_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Assessment:
+    """The evaluation of each split, train first, and what follows from them."""
+
+    evaluations: Sequence[Evaluation]
+
+    @property
+    def train(self) -> Evaluation:
+        """The training images."""
+        return self.evaluations[0]
+
+    @property
+    def new(self) -> Evaluation | None:
+        """The images that say how the model does on new ones: validation, else test."""
+        by_split = {each.split: each for each in self.evaluations}
+        return by_split.get("validation") or by_split.get("test")
+
+    @property
+    def guessing(self) -> Estimate:
+        """The accuracy, on new images, of always giving the label that is most frequent in training."""
+        most = int(np.argmax(self.train.images_by_label()))
+        return (self.new or self.train).accuracy_of_always(most)
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the model fits."""
+        new = self.new.balanced_accuracy if self.new else None
+        return verdict(self.train.balanced_accuracy, new, len(self.train.labels))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What somebody who relies on the figures must know."""
+        return [
+            *_few_images(self.train, "train on"),
+            *(_few_images(self.new, "tell how well they are recognized") if self.new else []),
+        ]
+
+    def metrics(self) -> dict[str, Any]:
+        """Returns what metrics.json says: plain numbers and lists, and no NaN."""
+        fit = self.verdict
+        metrics: dict[str, Any] = {
+            "baseline_accuracy": self.guessing.value,
+            "fit": fit.word,
+            "fit_in_words": fit.sentence,
+            "warnings": self.warnings,
+        }
+        for each in self.evaluations:
+            accuracy, balanced = each.accuracy, each.balanced_accuracy
+            metrics |= {
+                f"{each.split}_images": accuracy.images,
+                f"{each.split}_accuracy": accuracy.value,
+                f"{each.split}_accuracy_interval": [accuracy.low, accuracy.high],
+                f"{each.split}_balanced_accuracy": balanced.value,
+                f"{each.split}_balanced_accuracy_interval": [balanced.low, balanced.high],
+                f"{each.split}_loss": each.loss,
+                f"{each.split}_recall": {
+                    label: {"recall": recall.value, "interval": [recall.low, recall.high], "images": recall.images}
+                    for label, recall in zip(each.labels, each.recalls, strict=True)
+                    if recall.images
+                },
+            }
+        return metrics
+
+
+def _few_images(evaluation: Evaluation, purpose: str) -> list[str]:
+    counts = sorted(
+        (count, label) for label, count in zip(evaluation.labels, evaluation.images_by_label(), strict=True)
+    )
+    few = [f"{label} {count}" for count, label in counts if count < _FEW]
+    if not few:
+        return []
+    shown = ", ".join(few[:_NAMES_SHOWN]) + (f" and {len(few) - _NAMES_SHOWN} more" if len(few) > _NAMES_SHOWN else "")
+    return [f"{evaluation.split} has few images to {purpose}: {shown}"]

@@ -1,0 +1,103 @@
+"""The command `imageshards-predict`: names and probabilities for raw photos.
+
+What cannot be read is reported, and the rest predicted.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from simple_parsing import field
+
+from imageshards.pipeline.command import complain, new_parser, run_command
+from imageshards.pipeline.images import Normalization
+from imageshards.pipeline.source import UserError
+from imageshards.train.api import open_run
+from imageshards.train.prediction import Classifier, Prediction, image_files
+from imageshards.train.quiet import import_tensorflow
+
+NAME = "imageshards-predict"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Says what is in photos, by a trained run or by ImageNet's 1000 names."""
+
+    run: str = field(positional=True, metavar="RUN")
+    """A run's folder, such as runs/pexels-mobilenet; or imagenet, the untouched MobileNet."""
+
+    images: list[str] = field(positional=True, nargs="+", metavar="IMAGE")
+    """Image files, or folders of them."""
+
+    top: int = field(default=3, metavar="K")
+    """How many names to give, the most probable first."""
+
+    csv: bool = field(default=False, action="store_true")
+    """Print comma-separated values instead of a table."""
+
+    json: bool = field(default=False, action="store_true")
+    """Print one JSON object a line instead of a table."""
+
+    weights: str = field(default="imagenet", metavar="FILE")
+    """For imagenet: the .h5 file of the weights, where Keras cannot download it."""
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise UserError(f"--top {self.top}: give 1 or more")
+        if self.csv and self.json:
+            raise UserError("--csv and --json: give one of them")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and exits: 0 all predicted, 1 a file could not be read, 2 a mistake."""
+    run_command(NAME, _run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
+    files = list(image_files(options.images))
+    import_tensorflow()
+    predictions = list(_classifier(options).predict(files, options.top))
+    _print(predictions, options)
+    return int(any(prediction.error for prediction in predictions))
+
+
+def _classifier(options: Options) -> Classifier:
+    if options.run != "imagenet":
+        return open_run(options.run).classifier
+    from tensorflow_datasets.datasets.siscore.labels import IMAGENET_LABELS_LIST
+
+    from imageshards.train.models import imagenet
+
+    return Classifier(imagenet(options.weights), IMAGENET_LABELS_LIST, Normalization())
+
+
+def _print(predictions: list[Prediction], options: Options) -> None:
+    for prediction in predictions if not options.json else ():
+        if prediction.error:
+            complain(NAME, f"{prediction.file}: {prediction.error}")
+    if options.json:
+        for prediction in predictions:
+            said: dict[str, Any] = {"file": prediction.file}
+            said |= {"error": prediction.error} if prediction.error else {"predictions": prediction.names}
+            print(json.dumps(said, ensure_ascii=False))
+    elif options.csv:
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["file", "rank", "label", "probability"])
+        for prediction in predictions:
+            for rank, (label, probability) in enumerate(prediction.names, 1):
+                writer.writerow([prediction.file, rank, label, f"{probability:.6f}"])
+        print(buffer.getvalue(), end="")
+    else:
+        width = max((len(prediction.file) for prediction in predictions), default=0)
+        for prediction in predictions:
+            names = "   ".join(f"{label} {probability:.1%}" for label, probability in prediction.names)
+            print(f"{prediction.file:<{width}}  {names}" if names else f"{prediction.file:<{width}}  (not read)")
+
+
+if __name__ == "__main__":
+    main()

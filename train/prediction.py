@@ -1,0 +1,88 @@
+"""From raw photos to names and probabilities.
+
+A photo goes through the very normalization that made the run's records, encoding included, and is decoded as training
+decodes them.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from imageshards.pipeline.images import Normalization, UnreadableError, normalize
+from imageshards.pipeline.source import UserError
+from imageshards.pipeline.sources.listing import list_files
+
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The most probable names of one file; or, where it cannot be read, why."""
+
+    file: str
+    names: list[tuple[str, float]]
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A Keras model (uint8 images → probabilities), its labels by number, and how photos become its input."""
+
+    model: Any
+    labels: Sequence[str]
+    normalization: Normalization
+
+    def predict(self, files: Sequence[Path], top: int) -> Iterator[Prediction]:
+        """Yields the `top` most probable names of each file, in the order of the files."""
+        for start in range(0, len(files), _BATCH):
+            batch = files[start : start + _BATCH]
+            read = [read_pixels(path, self.normalization) for path in batch]
+            pixels = [image for image in read if not isinstance(image, str)]
+            rows = iter(self.model.predict_on_batch(np.stack(pixels)) if pixels else ())
+            for path, image in zip(batch, read, strict=True):
+                if isinstance(image, str):
+                    yield Prediction(str(path), [], image)
+                else:
+                    yield Prediction(str(path), self.most_probable(next(rows), top))
+
+    def most_probable(self, probabilities: npt.NDArray[np.float32], top: int) -> list[tuple[str, float]]:
+        """Returns the names of the `top` highest of a picture's probabilities, the highest first."""
+        best = np.argsort(-probabilities, kind="stable")[:top].tolist()
+        return [(self.labels[n], float(probabilities[n])) for n in best]
+
+
+def image_files(names: Iterable[str | Path]) -> Iterator[Path]:
+    """Yields the files that are named, and the images in the folders that are named.
+
+    Raises:
+      UserError: something does not exist, or a folder has no images.
+    """
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            listing = list_files(str(name))
+            if not listing.images:
+                raise UserError(f"{name}: no images in this folder")
+            yield from (path / file.path for file in listing.images)
+        elif path.exists():
+            yield path
+        else:
+            raise UserError(f"{name}: no such file or folder")
+
+
+def read_pixels(path: Path, normalization: Normalization) -> npt.NDArray[np.uint8] | str:
+    """Returns the pixels that a record of this file would give to training; or what is wrong with it."""
+    import tensorflow as tf
+
+    try:
+        stored = normalize(path.read_bytes(), normalization).data
+    except OSError as error:
+        return error.strerror or str(error)
+    except UnreadableError as error:
+        return f"{error.reason}: {error.detail}"
+    pixels: npt.NDArray[np.uint8] = tf.io.decode_image(stored, 3 if normalization.color == "rgb" else 1).numpy()
+    return pixels

@@ -1,0 +1,82 @@
+"""The folders of runs: each appears whole or not at all, and the one that it replaces stays beside it.
+
+A run is written to a hidden folder of RUNS and renamed once it is whole. The run that had its name is then
+`<name>.previous`; of those there is one.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from imageshards.pipeline.source import UserError
+
+RUN = "run.json"  # what makes a folder a run's
+
+_ASIDE = ".incomplete-"
+_PREVIOUS = ".previous"
+
+
+@contextlib.contextmanager
+def new_run(runs: Path, name: str) -> Iterator[Path]:
+    """Yields an empty folder for a run's files; it becomes runs/name when the block ends without an error.
+
+    Raises:
+      UserError: something that is no run has this name.
+    """
+    final = runs / name
+    if final.exists() and not is_run(final):
+        raise UserError(f"{final} is there already and is not the folder of a run; choose another with --name")
+    runs.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with _locked(runs):
+            _remove_abandoned(runs)
+            aside = runs / f"{_ASIDE}{name}-{secrets.token_hex(4)}"
+            aside.mkdir()
+            stack.callback(shutil.rmtree, aside, ignore_errors=True)
+            stack.enter_context(_locked(aside))
+        yield aside
+        with _locked(runs):
+            _move_into_place(aside, final)
+
+
+def is_run(folder: Path) -> bool:
+    """Says whether a folder is a run's."""
+    return (folder / RUN).is_file()
+
+
+def previous(folder: Path) -> Path:
+    """Returns where the run that `folder` replaced is, if it replaced one."""
+    return folder.with_name(folder.name + _PREVIOUS)
+
+
+def _move_into_place(aside: Path, final: Path) -> None:
+    if final.exists():
+        shutil.rmtree(previous(final), ignore_errors=True)
+        final.rename(previous(final))
+    aside.rename(final)
+
+
+def _remove_abandoned(runs: Path) -> None:
+    """Removes what runs that were killed have left: their folders are not locked any more."""
+    for aside in runs.glob(f"{_ASIDE}*"):
+        with contextlib.suppress(OSError), _locked(aside, wait=False):
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds a lock on a folder, which ends with the process at the latest.
+
+    Raises:
+      BlockingIOError: another process has it, and `wait` is false.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
