@@ -21,7 +21,8 @@ class Options:
     """Turns labelled images into sharded TFRecords that TensorFlow Datasets reads as they lie."""
 
     src: str = field(positional=True, metavar="SRC")
-    """The folder with the images; also a folder of such folders, each of which becomes a dataset of its own."""
+    """The folder with the images, or a .zip, .tar or .tar.gz of it, which is unpacked beside OUT; also a folder of
+    such folders, each of which becomes a dataset of its own."""
 
     dataset: str = field(default="", metavar="NAME")
     """The dataset's name, as in tfds.load(name); the name of SRC's folder unless given."""
@@ -36,7 +37,7 @@ class Options:
     """Where labels come from: folders (a folder a label), filenames (dog-1.jpg) or manifest (a table)."""
 
     dry_run: bool = field(default=False, action="store_true")
-    """Print what was understood (layout, labels, images a split, ignored files) and write nothing."""
+    """Print what was understood (layout, labels, images a split, ignored files) and build nothing."""
 
     split: str = field(default="80/10/10", metavar="A/B/C")
     """Percentages of train/validation/test, or train/validation, for images whose split the source does not give."""

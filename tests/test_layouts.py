@@ -220,7 +220,7 @@ def test_nothing_to_read(tmp_path: Path, names: list[str], message: str) -> None
 def test_wrong_places(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         understood(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="not a folder"):
+    with pytest.raises(UserError, match="neither a folder nor"):
         understood(tree(tmp_path, "x.jpg") / "x.jpg")
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from imageshards.pipeline import console
-from imageshards.pipeline.files import Files, Sources
-from imageshards.pipeline.first_bytes import is_picture
 from imageshards.pipeline.source import File, Reason, Source
 from imageshards.pipeline.sources import listing
+from imageshards.pipeline.sources.files import Files, Sources
+from imageshards.pipeline.sources.first_bytes import is_picture
 from imageshards.pipeline.sources.listing import list_files
 
 from .conftest import Command, draw_tree, encoded, gradient

@@ -49,7 +49,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
 def test_links_bombs_damage_and_nothing_are_refused_with_a_sentence(tmp_path: Path) -> None:
     cases = {
         "holds a link": zip_of(["cat/1.jpg"], stat.S_IFLNK | 0o777, b"/etc/passwd"),
-        "more than 1 MB were uploaded, unpacked": zip_of(["cat/1.jpg"], content=bytes(3 << 20)),
+        "more than 1 MB, unpacked": zip_of(["cat/1.jpg"], content=bytes(3 << 20)),
         "more than 2 files": zip_of([f"cat/{n}.jpg" for n in range(3)]),
         "no zip file, or a damaged one": [Upload("a.zip", io.BytesIO(b"words"))],
         "nothing was uploaded": [],

@@ -1,4 +1,4 @@
-"""What people drop on the app: folders and zip files, laid out as a raw tree that the records job reads.
+"""What people drop on the app: folders and archives, laid out as a raw tree that the records job reads.
 
 A name or an archive from a browser is untrusted: nothing is written outside the folder that it is unpacked into, and
 nothing beyond the limits.
@@ -6,15 +6,13 @@ nothing beyond the limits.
 
 import dataclasses
 import shutil
-import stat
-import zipfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from pathlib import Path
+from typing import BinaryIO
 
-from imageshards.pipeline.source import UserError, printable
-
-_BLOCK = 1 << 20
+from imageshards.pipeline import archives
+from imageshards.pipeline.archives import Member, members, suffix_of, write_below
+from imageshards.pipeline.source import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,29 +32,16 @@ class Upload:
 
 
 def lay_out(uploads: Iterable[Upload], folder: Path, limits: Limits) -> int:
-    """Writes the files below `folder`, zip files unpacked and folders that hold all else left out; returns how many.
+    """Writes the files below `folder`, archives unpacked and folders that hold all else left out; returns how many.
 
     Raises:
       UserError: a name leads out of the folder, an archive is damaged, or there is too much.
     """
-    left = limits.megabytes << 20
     aside = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(aside, ignore_errors=True)
-    count = 0
-    for count, (name, content) in enumerate(_files(uploads), 1):
-        if count > limits.files:
-            raise UserError(f"more than {limits.files:,} files were uploaded; build it with make records instead")
-        place = aside.joinpath(*_parts(name))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with place.open("xb") as file:
-                while block := content.read(_BLOCK):
-                    left -= len(block)
-                    if left < 0:
-                        raise UserError(f"more than {limits.megabytes:,} MB were uploaded, unpacked")
-                    file.write(block)
-        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-            raise UserError(f"{printable(name)}: cannot be unpacked: {error}") from error
+    advice = "; build it with make records instead"
+    left = write_below(aside, _files(uploads), archives.Limits(limits.files, limits.megabytes << 20, advice))
+    count = limits.files - left.files
     if not count:
         raise UserError("nothing was uploaded")
     _without_shared_folders(aside).rename(folder)
@@ -64,36 +49,12 @@ def lay_out(uploads: Iterable[Upload], folder: Path, limits: Limits) -> int:
     return count
 
 
-def _files(uploads: Iterable[Upload]) -> Iterator[tuple[str, BinaryIO]]:
+def _files(uploads: Iterable[Upload]) -> Iterator[Member]:
     for upload in uploads:
-        if not upload.name.lower().endswith(".zip"):
-            yield upload.name, upload.content
-            continue
-        try:
-            archive = zipfile.ZipFile(upload.content)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise UserError(f"{printable(upload.name)}: no zip file, or a damaged one: {error}") from error
-        with archive:
-            for info in archive.infolist():
-                if info.is_dir() or info.filename.startswith("__MACOSX/"):
-                    continue
-                if stat.S_ISLNK(info.external_attr >> 16):
-                    raise UserError(f"{printable(info.filename)}: the archive holds a link; pack the file itself")
-                yield info.filename, _opened(archive, info, upload.name)
-
-
-def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> BinaryIO:
-    try:
-        return cast(BinaryIO, archive.open(info))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-        raise UserError(f"{printable(name)}: {printable(info.filename)} cannot be unpacked: {error}") from error
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or any(part in ("/", "..") or "\0" in part for part in parts):
-        raise UserError(f"{printable(name)}: this name leads out of its folder")
-    return parts
+        if suffix_of(upload.name):
+            yield from members(upload.content, upload.name)
+        else:
+            yield Member(upload.name, upload.content)
 
 
 def _without_shared_folders(folder: Path) -> Path:

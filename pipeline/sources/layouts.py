@@ -30,11 +30,12 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imageshards.pipeline.files import Files, Sources
 from imageshards.pipeline.options import Layout, Options
 from imageshards.pipeline.source import SPLIT_NAMES, File, Reason, Rejected, Source, UserError, labelled
+from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing, list_files
 from imageshards.pipeline.sources.manifest import find_manifests, read_manifests
+from imageshards.pipeline.sources.unpacked import is_archive, unpacked
 
 _COPY = re.compile(r" ?\(\d+\)$")  # dog (1).jpg, as file managers number copies
 _SEPARATED_NUMBER = re.compile(r"[-_. ]\d+$")
@@ -67,6 +68,13 @@ def read(options: Options) -> list[Reading]:
     Raises:
       UserError: no images, no labels, or more than one possible reading.
     """
+    if is_archive(options.src):
+        return [
+            dataclasses.replace(
+                reading, notes=[f"unpacked from {options.src}, and used again until that changes", *reading.notes]
+            )
+            for reading in read(dataclasses.replace(options, src=str(unpacked(options.src, options.out))))
+        ]
     listing = list_files(options.src, follow_outside=options.follow_outside)
     names = _datasets_below(listing, options)
     if not names:

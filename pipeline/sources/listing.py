@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
-from imageshards.pipeline.files import Files
-from imageshards.pipeline.first_bytes import OTHER_SUFFIXES, recognize
 from imageshards.pipeline.source import UNPRINTABLE, File, Reason, Rejected, UserError, printable
+from imageshards.pipeline.sources.files import Files
+from imageshards.pipeline.sources.first_bytes import OTHER_SUFFIXES, recognize
 
 # What a user would call an image. Those that `images.DECODERS` does not read are found too, and rejected with a reason.
 IMAGE_SUFFIXES = frozenset(
@@ -63,7 +63,7 @@ def list_files(src: str, *, follow_outside: bool = False) -> Listing:
     if not root.exists():
         raise UserError(f"{src}: no such folder; SRC is the folder with your images")
     if not root.is_dir():
-        raise UserError(f"{src}: not a folder; SRC is the folder with your images")
+        raise UserError(f"{src}: neither a folder nor a .zip, .tar or .tar.gz of one; unpack it, and give the folder")
     root = root.resolve()
     return _listing(root, Files.of(_Walk(root, follow_outside, rejected).files()), rejected)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from imageshards.pipeline import storage
-from imageshards.pipeline.files import Files
 from imageshards.pipeline.source import File
+from imageshards.pipeline.sources.files import Files
 
 # Extensions that say what a file is, so that it need not be opened: a data set may have a million of its annotations.
 OTHER_SUFFIXES = frozenset(
