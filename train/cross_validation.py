@@ -1,0 +1,124 @@
+"""Cross-validation of a softmax on kept features: a figure for all labelled images, at the cost of one matrix product.
+
+Each image is judged by a softmax that was fitted without its fold. The same folds choose how much large weights cost.
+"""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from imageshards.train.folds import FOLDS, folds
+from imageshards.train.softmax import Floats, Softmax, fit_softmaxes, softmax
+
+Labels = npt.NDArray[np.int64]
+
+_PENALTIES = (0.01, 0.03, 0.1, 0.3)
+_USUAL_PENALTY = 0.03  # where there is nothing to choose by
+_FRACTIONS = (1 / 8, 1 / 4, 1 / 2)
+_LEAST_IMAGES = 2  # that a point of the learning curve learns from
+
+
+@dataclasses.dataclass(frozen=True)
+class CurvePoint:
+    """How many left-out images are right after learning from `training_images`."""
+
+    training_images: int
+    right: int
+    images: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossValidation:
+    """What is said of each image by a softmax that was fitted without it.
+
+    Attributes:
+      labels: the given label of each image.
+      logits: out of fold, (images, labels).
+      curve: the learning curve, the fewest training images first.
+      penalty: the chosen cost of squared weights.
+      folds: how many.
+    """
+
+    labels: Labels
+    logits: Floats
+    curve: list[CurvePoint]
+    penalty: float
+    folds: int
+
+
+def fit_and_cross_validate(
+    features: Floats, labels: Labels, count: int, groups: Labels, training: npt.NDArray[np.bool_], seed: int
+) -> tuple[Softmax, CrossValidation | None]:
+    """Returns the softmax over `count` labels of the training images, and how it does on images it has not seen.
+
+    Args:
+      features: (images, N), of training images and of others that have a label.
+      labels: (images,).
+      count: the number of labels.
+      groups: (images,); images of one group are left out together.
+      training: (images,); which ones the softmax is fitted to.
+      seed: decides the folds.
+
+    Returns:
+      The softmax, and the cross-validation of all images; None where all are of one group.
+    """
+    number = min(FOLDS, len(np.unique(groups)))
+    if number < 2:
+        only = fit_softmaxes(features, labels, count, training[:, np.newaxis], [_USUAL_PENALTY], seed)
+        return only[0], None
+    fold = folds(labels, groups, seed, number)
+    learning = np.stack([*(fold != left_out for left_out in range(number)), training], axis=1)
+    masks = np.tile(learning, len(_PENALTIES))
+    penalties = np.repeat(_PENALTIES, number + 1).tolist()
+    fitted = fit_softmaxes(features, labels, count, masks, penalties, seed)
+    by_penalty = [fitted[start : start + number + 1] for start in range(0, len(fitted), number + 1)]
+    logits = [_out_of_fold(softmaxes, features, fold) for softmaxes in by_penalty]
+    best = int(np.argmin([cross_entropy(each, labels) for each in logits]))
+    curve = _learning_curve(features, labels, count, fold, _PENALTIES[best], seed)
+    size = round(float(np.mean([(fold != left_out).sum() for left_out in range(number)])))
+    whole = CurvePoint(size, int((logits[best].argmax(axis=1) == labels).sum()), len(labels))
+    result = CrossValidation(labels, logits[best], [*curve, whole], _PENALTIES[best], number)
+    return by_penalty[best][-1], result
+
+
+def cross_entropy(logits: Floats, labels: Labels) -> float:
+    """Returns the mean cross-entropy, in nats."""
+    of_truth = softmax(logits)[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(of_truth, np.float32(1e-7))).mean())
+
+
+def _out_of_fold(softmaxes: list[Softmax], features: Floats, fold: Labels) -> Floats:
+    logits = np.empty((len(features), len(softmaxes[0].bias)), np.float32)
+    for left_out in range(len(softmaxes) - 1):
+        rows = fold == left_out
+        logits[rows] = softmaxes[left_out].logits(features[rows])
+    return logits
+
+
+def _learning_curve(
+    features: Floats, labels: Labels, count: int, fold: Labels, penalty: float, seed: int
+) -> list[CurvePoint]:
+    """Returns the points for parts of the training folds; each part holds the smaller ones, and every label."""
+    place = _place_in_label(labels, seed)
+    number = int(fold.max()) + 1
+    masks = [(fold != left_out) & (place < part) for part in _FRACTIONS for left_out in range(number)]
+    if min(mask.sum() for mask in masks) < _LEAST_IMAGES:
+        return []
+    fitted = fit_softmaxes(features, labels, count, np.stack(masks, axis=1), [penalty] * len(masks), seed)
+    points = []
+    for start in range(0, len(fitted), number):
+        logits = _out_of_fold([*fitted[start : start + number], fitted[start]], features, fold)
+        size = round(float(np.mean([mask.sum() for mask in masks[start : start + number]])))
+        points.append(CurvePoint(size, int((logits.argmax(axis=1) == labels).sum()), len(labels)))
+    return points
+
+
+def _place_in_label(labels: Labels, seed: int) -> npt.NDArray[np.float64]:
+    """Returns each image's place among those of its label in an order by chance, from 0 to below 1."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    place = np.zeros(len(labels))
+    for label in np.unique(labels).tolist():
+        rows = order[labels[order] == label]
+        place[rows] = np.arange(len(rows)) / len(rows)
+    return place
