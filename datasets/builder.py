@@ -27,6 +27,7 @@ from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.request import dataset_fingerprint
 from imageshards.pipeline.sources.layouts import read_dataset
 from imageshards.pipeline.sources.listing import list_files
+from imageshards.pipeline.sources.selection import Selection
 
 
 class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):  # type: ignore[misc,call-arg]
@@ -81,7 +82,9 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
         options = Options(src=os.fspath(manager.manual_dir), **place, **self.OPTIONS)
         if config.num_shards:
             options = dataclasses.replace(options, shards=config.num_shards)
-        reading = read_dataset(list_files(options.src, follow_outside=options.follow_outside), options)
+        selection = Selection(options.exclude, options.include)
+        listing = list_files(options.src, follow_outside=options.follow_outside, selection=selection)
+        reading = read_dataset(listing, options)
 
         def pipeline() -> Any:
             import apache_beam as beam  # takes a second, which reading need not wait for

@@ -102,6 +102,12 @@ class Options:
     strict: bool = field(default=False, action="store_true")
     """Stop when a file or a manifest row would be rejected, instead of listing it in rejected.csv."""
 
+    exclude: list[str] = field(default_factory=list, action="append", nargs=None, metavar="GLOB")
+    """Leave out files and folders of SRC that fit, such as 'thumbs' or 'train/*.gif'; may be given several times."""
+
+    include: list[str] = field(default_factory=list, action="append", nargs=None, metavar="GLOB")
+    """Take only pictures that fit one of these; may be given several times."""
+
     follow_outside: bool = field(default=False, action="store_true")
     """Follow links that lead out of SRC."""
 
@@ -131,7 +137,8 @@ class Options:
 
     def parameters(self) -> dict[str, Any]:
         """Returns the options that decide what the dataset holds, and not where it is or how it is made."""
-        elsewhere = ("src", "out", "dataset", "version", "dry_run", "redraw_splits", "workers", "manifest", "labels")
+        elsewhere = {"src", "out", "dataset", "version", "dry_run", "redraw_splits", "workers", "manifest", "labels"}
+        elsewhere |= {"exclude", "include"}  # the sources tell
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
 
     def normalization(self) -> Normalization:

@@ -112,6 +112,11 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def count(number: int, noun: str) -> str:
+    """Returns "1 file", "2 files" and so on."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def labelled(file: File, label: str, split: str | None = None, group: str | None = None) -> Source | Rejected:
     """Returns the source that `file` is under the stripped `label`, or why it cannot have that label."""
     label = label.strip()

@@ -148,7 +148,7 @@ def test_pictures_without_an_extension_of_one_are_found_and_counted(tmp_path: Pa
     (tmp_path / "raw/cat/notes.txt").write_bytes((tmp_path / "raw/cat/1.jpg").read_bytes())
     code, said, _ = records(tmp_path / "raw")
     assert code == 0
-    assert "note: 14 pictures have no extension of a picture, such as cat/2.jpg_large" in said
+    assert "note: 14 pictures have no extension of one, such as cat/2.jpg_large" in said
     assert "18 found = 18 written + 0 rejected" in said
     assert "ignored, no images: 2 no extension, 1 .txt" in said
 

@@ -35,6 +35,7 @@ from imageshards.pipeline.source import SPLIT_NAMES, File, Reason, Rejected, Sou
 from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing, list_files
 from imageshards.pipeline.sources.manifest import find_manifests, read_manifests
+from imageshards.pipeline.sources.selection import Selection
 from imageshards.pipeline.sources.unpacked import is_archive, unpacked
 
 _COPY = re.compile(r" ?\(\d+\)$")  # dog (1).jpg, as file managers number copies
@@ -69,20 +70,19 @@ def read(options: Options) -> list[Reading]:
       UserError: no images, no labels, or more than one possible reading.
     """
     if is_archive(options.src):
-        return [
-            dataclasses.replace(
-                reading, notes=[f"unpacked from {options.src}, and used again until that changes", *reading.notes]
-            )
-            for reading in read(dataclasses.replace(options, src=str(unpacked(options.src, options.out))))
-        ]
-    listing = list_files(options.src, follow_outside=options.follow_outside)
+        inside = dataclasses.replace(options, src=str(unpacked(options.src, options.out)))
+        note = f"unpacked from {options.src}, and used again until that changes"
+        return [dataclasses.replace(reading, notes=[note, *reading.notes]) for reading in read(inside)]
+    selection = Selection(options.exclude, options.include)
+    listing = list_files(options.src, follow_outside=options.follow_outside, selection=selection)
     names = _datasets_below(listing, options)
     if not names:
         return [read_dataset(listing, options)]
     readings = []
     for name in names:
         below = dataclasses.replace(options, src=f"{options.src.rstrip('/')}/{name}", dataset="")
-        readings.append(read_dataset(list_files(below.src, follow_outside=options.follow_outside), below))
+        listing = list_files(below.src, follow_outside=options.follow_outside, selection=selection.below(name))
+        readings.append(read_dataset(listing, below))
     return readings
 
 

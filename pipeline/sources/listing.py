@@ -7,6 +7,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
+import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from imageshards.pipeline import storage
 from imageshards.pipeline.source import UNPRINTABLE, File, Reason, Rejected, UserError, printable
 from imageshards.pipeline.sources.files import Files
 from imageshards.pipeline.sources.first_bytes import OTHER_SUFFIXES, recognize
+from imageshards.pipeline.sources.selection import EVERYTHING, Selection
 
 # What a user would call an image. Those that `images.DECODERS` does not read are found too, and rejected with a reason.
 IMAGE_SUFFIXES = frozenset(
@@ -48,8 +50,8 @@ class Listing:
         return collections.Counter(file.suffix or "no extension" for file in self.others)
 
 
-def list_files(src: str, *, follow_outside: bool = False) -> Listing:
-    """Returns the files below the folder `src`.
+def list_files(src: str, *, follow_outside: bool = False, selection: Selection = EVERYTHING) -> Listing:
+    """Returns the files below the folder `src`, or those of them that are selected.
 
     Raises:
       UserError: `src` is missing, is no folder, or it or a folder in it cannot be read.
@@ -59,31 +61,35 @@ def list_files(src: str, *, follow_outside: bool = False) -> Listing:
         files = _in_bucket(root, rejected)
         if not files and not rejected:
             raise UserError(f"{src}: nothing is there; SRC is the folder with your images")
-        return _listing(root, files, rejected)
+        return _listing(root, files, rejected, selection)
     if not root.exists():
         raise UserError(f"{src}: no such folder; SRC is the folder with your images")
     if not root.is_dir():
         raise UserError(f"{src}: neither a folder nor a .zip, .tar or .tar.gz of one; unpack it, and give the folder")
     root = root.resolve()
-    return _listing(root, Files.of(_Walk(root, follow_outside, rejected).files()), rejected)
+    walk = _Walk(root, follow_outside, selection, rejected)
+    return _listing(root, Files.of(walk.files()), rejected, selection)
 
 
-def _listing(root: Path, files: Files, rejected: list[Rejected]) -> Listing:
-    files = files.in_order("key", "path")
+def _listing(root: Path, files: Files, rejected: list[Rejected], selection: Selection) -> Listing:
+    files, notes = selection.leave_out(files.in_order("key", "path"))
     suffixes = _suffixes(files.rows["key"])
     named = pc.is_in(suffixes, pa.array(sorted(IMAGE_SUFFIXES), suffixes.type))
     unknown = pc.invert(pc.or_(named, pc.is_in(suffixes, pa.array(sorted(OTHER_SUFFIXES), suffixes.type))))
     recognized = recognize(root, files.where(unknown))
     images = pc.replace_with_mask(named, unknown, recognized)
-    notes = []
-    if count := recognized.true_count:
-        such = files.where(unknown).where(recognized)[0].key
-        notes.append(
-            f"{count:,} {'picture has' if count == 1 else 'pictures have'} no extension of a picture, such as {such};"
-            " found by their first bytes"
-        )
-    found, again = _once(files.where(images))
-    return Listing(root, found, files.where(pc.invert(images)), rejected + again, notes)
+    taken, left_out = selection.take(files.where(images))
+    found, again = _once(taken)
+    rejected = [reject for reject in rejected + again if not selection.excludes(reject.file)]
+    notes += [*left_out, *_recognized(files.where(unknown).where(recognized))]
+    return Listing(root, found, files.where(pc.invert(images)), rejected, notes)
+
+
+def _recognized(files: Files) -> list[str]:
+    if not files:
+        return []
+    have = "picture has" if len(files) == 1 else "pictures have"
+    return [f"{len(files):,} {have} no extension of one, such as {files[0].key}; found by their first bytes"]
 
 
 def _once(files: Files) -> tuple[Files, list[Rejected]]:
@@ -157,6 +163,7 @@ class _NotAFileError(Exception):
 class _Walk:
     root: Path
     follow_outside: bool
+    selection: Selection
     rejected: list[Rejected]
 
     def files(self) -> Iterator[File]:
@@ -177,8 +184,12 @@ class _Walk:
             except (FileNotFoundError, NotADirectoryError):
                 self._reject(folder.path, Reason.CHANGED, "the folder was there, and was gone a moment later")
             except OSError as error:
-                where = printable(str(self.root / folder.path))
-                raise UserError(f"{where}: this folder cannot be listed: {error.strerror}; make it readable") from error
+                if not self.selection.excludes(folder.path):
+                    where, glob = printable(str(self.root / folder.path)), printable(shlex.quote(folder.path))
+                    raise UserError(
+                        f"{where}: this folder cannot be listed: {error.strerror}; make it readable"
+                        + (f", or leave it out with --exclude {glob}" if folder.path else "")
+                    ) from error
 
     def _found(self, entry: "os.DirEntry[str]", folder: _Folder) -> _Folder | File | None:
         path = folder.path + entry.name
