@@ -15,6 +15,7 @@ from imageshards.pipeline.options import Options
 from imageshards.pipeline.sources.layouts import Reading
 
 _FORMAT = 1  # of the published files
+_DECODERS = ("pillow", "simplejpeg", "pi-heif")
 _PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")
 
 
@@ -42,5 +43,7 @@ def chunk_salt(reading: Reading) -> tuple[Any, ...]:
 
 
 def _codecs() -> dict[str, str]:
-    names = ("libjpeg_turbo", "zlib")
-    return {"pillow": importlib.metadata.version("pillow"), **{name: features.version(name) or "" for name in names}}
+    """Returns the versions of what decodes, empty where it is not installed: then its pictures are refused."""
+    found = {name: next(iter(importlib.metadata.Distribution.discover(name=name)), None) for name in _DECODERS}
+    versions = {name: distribution.version if distribution else "" for name, distribution in found.items()}
+    return versions | {name: features.version(name) or "" for name in ("libjpeg_turbo", "zlib", "littlecms2")}

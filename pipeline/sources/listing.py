@@ -22,7 +22,7 @@ from imageshards.pipeline.sources.files import Files
 from imageshards.pipeline.sources.first_bytes import OTHER_SUFFIXES, recognize
 from imageshards.pipeline.sources.selection import EVERYTHING, Selection
 
-# What a user would call an image. Those that `images.DECODERS` does not read are found too, and rejected with a reason.
+# What a user would call an image. Those that `images.formats` does not read are found too, and rejected with a reason.
 IMAGE_SUFFIXES = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
