@@ -9,9 +9,8 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 BIN := .venv/bin
-DEMO := demo_fruit
+DEMO := build/demo/demo_fruit
 export PYTHONSAFEPATH := 1
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # The variables of the command line, as they were typed: make would read a dollar in them as its own.
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command%,$(origin $(name))),$(name)))
@@ -24,9 +23,10 @@ options = $(foreach name,$(filter $1,$(GIVEN)),--$(shell echo $(name) | tr A-Z a
 ##@ Datasets
 
 records.takes := SRC DATASET OUT LAYOUT MANIFEST SPLIT SIZE COLOR ENCODING VERSION WORKERS RUNNER FLINK_MASTER ARGS
-records: has-src $(if $(findstring ://,$(SRC) $(OUT)),.venv/.buckets) .venv/.editable ## labelled images → data/<dataset>/<version>/; a demo without SRC
-	@test -n "$$SRC" || $(BIN)/python -m imageshards.pipeline.demo build/demo/$(DEMO)
-	@$(BIN)/imageshards-records "$${SRC:-build/demo/$(DEMO)}" $(call options,$(filter-out SRC ARGS,$(records.takes)))
+records: has-src $(if $(findstring ://,$(value SRC) $(value OUT)),.venv/.buckets) .venv/.editable ## labelled images → data/<dataset>/<version>/; a demo without SRC
+	@$(if $(value SRC),:,$(BIN)/python -m imageshards.pipeline.demo $(DEMO))
+	@$(BIN)/imageshards-records $(if $(value SRC),"$$SRC",$(DEMO) $(if $(value SIZE),,--size 64)) \
+	  $(call options,$(filter-out SRC ARGS,$(records.takes)))
 
 verify.takes := DATASET OUT
 verify: has-DATASET .venv/.editable ## holds a published dataset against its checksums
@@ -48,7 +48,7 @@ predict: has-RUN has-IMAGES .venv/.train .venv/.editable ## what a run sees in p
 
 app.takes := RUN PORT ARGS
 app: .venv/.app .venv/.editable ## a page that trains on dropped folders and says what is in a photo
-	@$(BIN)/imageshards-app $(if $(RUN),"$$RUN") $(call options,PORT)
+	@$(BIN)/imageshards-app $(if $(value RUN),"$$RUN") $(call options,PORT)
 
 ##@ Development
 

@@ -38,12 +38,17 @@ def draw_fruit(folder: Path, per_label: int = 60, seed: int = 0) -> None:
 
 
 def _picture(draw: _Drawing, chance: random.Random) -> Image.Image:
-    """Returns one fruit on a pale ground, turned a little."""
-    ground = _between(chance, (150, 150, 150), (250, 250, 250))
-    fruit = Image.new("RGB", _SIZE, ground)
+    """Returns one fruit, turned a little, on a table before a pale wall."""
+    wall, table = (_between(chance, (150, 150, 150), (250, 250, 250)) for _ in range(2))
+    picture = Image.new("RGB", _SIZE, wall)
+    edge = [(x, chance.randint(90, 200)) for x in (0, _SIZE[0])]
+    ImageDraw.Draw(picture).polygon([*edge, _SIZE, (0, _SIZE[1])], table)
+    fruit = Image.new("RGBA", _SIZE)
     draw(ImageDraw.Draw(fruit), chance, chance.uniform(35, 65))
     shift = chance.randint(-60, 60), chance.randint(-25, 25)
-    return fruit.rotate(chance.uniform(-40, 40), Image.Resampling.BICUBIC, translate=shift, fillcolor=ground)
+    fruit = fruit.rotate(chance.uniform(-40, 40), Image.Resampling.BICUBIC, translate=shift)
+    picture.paste(fruit, mask=fruit)
+    return picture
 
 
 def _apple(draw: ImageDraw.ImageDraw, chance: random.Random, radius: float) -> None:

@@ -1,13 +1,11 @@
 """What the project promises of itself: the direction of imports, and a README that is whole."""
 
 import ast
-import dataclasses
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
-
-from imageshards.pipeline.options import Options
 
 HERE = Path(__file__).parents[1]
 ORDER = ["pipeline", "datasets", "train"]
@@ -36,13 +34,9 @@ def test_the_records_job_needs_no_tensorflow() -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_the_readme_names_every_option_and_every_make_target() -> None:
-    readme = (HERE / "README.md").read_text()
-    for field in dataclasses.fields(Options):
-        flag = "SRC" if field.name == "src" else f"--{field.name.replace('_', '-')}"
-        assert f"`{flag}" in readme, flag
-    for target in re.findall(r"^([a-z-]+):.*## ", (HERE / "Makefile").read_text(), re.MULTILINE):
-        assert f"make {target}" in readme, target
+def test_the_page_of_options_is_made_of_the_options() -> None:
+    module = runpy.run_path(str(HERE / "docs/options.py"))
+    assert module["PAGE"].read_text() == module["page"](), "make it anew: .venv/bin/python docs/options.py"
 
 
 def test_the_locks_agree_and_name_no_host() -> None:

@@ -1,4 +1,4 @@
-"""Our datasets in other people's projects: all that the README's table promises, run."""
+"""Our datasets in other people's projects: all that docs/tfds.md promises, run."""
 
 import importlib.util
 import json
@@ -38,13 +38,15 @@ def pexels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def promised() -> dict[str, tuple[bool, bool]]:
-    """Reads the README's table: what works without imageshards, and with its builder imported."""
-    table = re.findall(r"^\| (.+?) \| (yes|no) \| (yes|no) \|$", (HERE.parent / "README.md").read_text(), re.MULTILINE)
+    """Reads the table of docs/tfds.md: what works without imageshards, and with its builder imported."""
+    table = re.findall(
+        r"^\| (.+?) \| (yes|no) \| (yes|no) \|$", (HERE.parent / "docs/tfds.md").read_text(), re.MULTILINE
+    )
     return {name.replace("`", ""): (plain == "yes", imported == "yes") for name, plain, imported in table}
 
 
 @pytest.mark.parametrize(("column", "mode"), enumerate(["plain", "imported"]))
-def test_the_table_of_the_readme(pexels: Path, column: int, mode: str) -> None:
+def test_the_table_of_uses(pexels: Path, column: int, mode: str) -> None:
     command = [sys.executable, str(HERE / "tfds_uses.py"), str(pexels / "data"), str(pexels / "raw"), mode]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     worked = json.loads(done.stdout.splitlines()[-1])
@@ -108,7 +110,7 @@ def test_a_dataset_of_ones_own_takes_three_lines(pexels: Path, tmp_path: Path) -
     package = tmp_path / "project/my_set"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    recipe = re.search(r"^# my_set/my_set_dataset_builder\.py\n(.*?)^```", readme(), re.DOTALL | re.MULTILINE)
+    recipe = re.search(r"^# my_set/my_set_dataset_builder\.py\n(.*?)^```", the_page(), re.DOTALL | re.MULTILINE)
     assert recipe is not None
     (package / "my_set_dataset_builder.py").write_text(recipe[1])
     script = (
@@ -125,8 +127,8 @@ def test_a_dataset_of_ones_own_takes_three_lines(pexels: Path, tmp_path: Path) -
     subprocess.run(command, check=True, env=environment)
 
 
-def readme() -> str:
-    return (HERE.parent / "README.md").read_text()
+def the_page() -> str:
+    return (HERE.parent / "docs/tfds.md").read_text()
 
 
 @pytest.mark.parametrize("by", ["name", "path"])
