@@ -20,7 +20,7 @@ from imageshards.pipeline.command import (
     run_command,
 )
 from imageshards.pipeline.options import Options
-from imageshards.pipeline.source import JobError, UserError
+from imageshards.pipeline.source import PASSING, JobError, UserError
 
 if TYPE_CHECKING:
     from imageshards.pipeline.publish import Dataset
@@ -66,7 +66,8 @@ def _run(arguments: Sequence[str]) -> int:
             continue
         request = dataset_fingerprint(reading)
         metadata = published(dataset)
-        if metadata and metadata.get("fingerprint") == request and not options.redraw_splits:
+        same = metadata and metadata.get("fingerprint") == request and PASSING.isdisjoint(metadata["rejected"])
+        if same and not options.redraw_splits:
             console.say(f"{dataset.final} is up to date; nothing was touched")
             if storage.exists(dataset.work):
                 from imageshards.pipeline.job import clear

@@ -9,10 +9,8 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import errno
 import functools
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +21,8 @@ import pyarrow as pa
 from imageshards.pipeline import storage, tfrecord
 from imageshards.pipeline.facts import KNOWN, Chunk, read_facts, write_facts
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
-from imageshards.pipeline.source import Reason
+from imageshards.pipeline.originals import Originals
+from imageshards.pipeline.source import PASSING, Reason
 
 # What is known of an image, by the columns of the FACTS schema, and its frame unless it is rejected.
 Staged = tuple[dict[str, Any], bytes | None]
@@ -38,14 +37,13 @@ _SLICE_IMAGES = 32
 # Images smaller than this decode so quickly that threads would only wait for each other's Python.
 _INLINE_BYTES = 2048
 _PIXEL_BYTES = 8  # of the largest kind that is read, 16-bit RGBA; a larger file is no picture of --max-pixels
-_NOT_THE_FILES_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @dataclasses.dataclass(frozen=True)
 class Staging:
-    """Where a job reads and stages, and what decides its records. `kept` holds the previous version's shards."""
+    """What a job reads, where it stages, and what decides its records. `kept` holds the previous version's shards."""
 
-    root: Path
+    originals: Originals
     work: Path
     kept: Path | None
     how: Normalization
@@ -56,11 +54,6 @@ class Staging:
     def numbers(self) -> dict[str, int]:
         """The number of each label."""
         return {label: number for number, label in enumerate(self.labels)}
-
-    @functools.cached_property
-    def in_bucket(self) -> bool:
-        """Says whether the images are in a bucket."""
-        return storage.is_bucket(self.root)
 
     @property
     def sources(self) -> Path:
@@ -94,9 +87,14 @@ tally = Tally()
 
 
 def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.RecordBatch | None:
-    """Returns the facts of a chunk that a killed job left, or None where it left none, or the disk lost some of it."""
+    """Returns the facts of a chunk that an earlier job left; None where it left none that can be used.
+
+    The disk may have lost some of it, and a file that could not be read then may be there now.
+    """
     try:
         facts = read_facts(staging.facts(chunk))
+        if not PASSING.isdisjoint(facts["reason"].to_pylist()):
+            return None
         rows = zip(sources["key"].to_pylist(), facts.to_pylist(), strict=True)
         good = [(key, fact) for key, fact in rows if fact["reason"] is None]
         frames = (
@@ -157,8 +155,8 @@ class Stager:
             yield from self._take()
 
     def close(self) -> None:
-        """Ends the threads."""
-        self._threads.shutdown()
+        """Ends the threads; what they have not begun is not done."""
+        self._threads.shutdown(cancel_futures=True)
 
     def _stage_slice(self, sources: list[dict[str, Any]]) -> list[Staged]:
         kept = _kept_frames(sources, self._staging)
@@ -243,47 +241,11 @@ def _as_today(frame: bytes, source: dict[str, Any], staging: Staging) -> bytes |
     return frame if record.label == number else tfrecord.encode(dataclasses.replace(record, label=number))
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    """Opens a file for reading, for less than open() and a Path cost; a pipe in its place does not hold the job up."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _read(source: dict[str, Any], staging: Staging) -> bytes:
-    """Returns the file's bytes, if the file is still the one that was listed."""
+    """Returns the file's bytes, unless the file is larger than any picture that is read."""
     most = staging.how.max_pixels * _PIXEL_BYTES
     if source["size"] > most:
         raise UnreadableError(
             Reason.TOO_LARGE, f"{source['size']:,} bytes are more than {most:,}, which --max-pixels sets"
         )
-    if staging.in_bucket:
-        return _read_from_bucket(source, staging)
-    try:
-        with _opened(f"{staging.root}/{source['path']}") as file:
-            stat = os.fstat(file)
-            data = os.read(file, stat.st_size + 1)  # a byte more: one that grows is seen
-            while len(data) < stat.st_size and (more := os.read(file, stat.st_size)):
-                data += more
-    except OSError as error:
-        if error.errno in _NOT_THE_FILES_FAULT:
-            raise
-        gone = isinstance(error, FileNotFoundError) or error.errno == errno.ELOOP  # a link, since it was listed
-        raise UnreadableError(Reason.CHANGED if gone else Reason.UNREADABLE, error.strerror or str(error)) from error
-    if (stat.st_size, stat.st_mtime_ns) != (source["size"], source["mtime_ns"]) or len(data) != stat.st_size:
-        raise UnreadableError(Reason.CHANGED, "the file changed while the job ran; run it again")
-    return data
-
-
-def _read_from_bucket(source: dict[str, Any], staging: Staging) -> bytes:
-    """Returns the object's bytes in one request, if it is still as large as it was listed."""
-    try:
-        data = storage.read(staging.root / source["path"])
-    except FileNotFoundError as error:
-        raise UnreadableError(Reason.CHANGED, "the file is gone") from error
-    if len(data) != source["size"]:
-        raise UnreadableError(Reason.CHANGED, "the file changed while the job ran; run it again")
-    return data
+    return staging.originals.read(source["path"], source["size"], source["mtime_ns"])

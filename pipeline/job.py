@@ -20,6 +20,7 @@ from imageshards.pipeline.command import many_imports
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
 from imageshards.pipeline.index import LostError, Tallied, read_index, write_index
 from imageshards.pipeline.options import Options
+from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.publish import Dataset, previous_version, publish, recover
 from imageshards.pipeline.request import chunk_salt, normalization
 from imageshards.pipeline.seal import METADATA
@@ -43,7 +44,7 @@ def build(
     options = reading.options
     with _work_folder(dataset):
         staging = Staging(
-            root=reading.root,
+            originals=Originals(reading.root),
             work=dataset.work,
             kept=previous_version(dataset),
             how=options.normalization(),
@@ -73,7 +74,7 @@ def build(
             "parameters": options.parameters(),
         }
         facts = [facts for facts, _ in written]
-        return publish(dataset, reading.labels, staging.how, facts, tallied, about, staging.root)
+        return publish(dataset, reading.labels, staging.how, facts, tallied, about, reading.root)
 
 
 def _run(

@@ -53,6 +53,10 @@ class Reason(enum.StrEnum):
     ROW_OUTSIDE = "row-outside"
 
 
+# Reasons that may be gone when the same file is read again.
+PASSING = frozenset({Reason.CHANGED, Reason.UNREADABLE})
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class File:
     """A regular file below SRC."""

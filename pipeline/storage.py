@@ -22,6 +22,8 @@ from imageshards.pipeline.source import JobError, UserError
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a file's size is asked for before the file
+# s3fs tries five times, each of botocore's three; with botocore's own five a store that is down holds a job a minute.
+_PATIENCE = {"s3": {"config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 3}}}}
 _BLOCK = 1 << 20
 
 
@@ -60,12 +62,20 @@ def _in_words(function: Callable[P, T]) -> Callable[P, T]:
     def spoken(*arguments: P.args, **options: P.kwargs) -> T:
         try:
             return function(*arguments, **options)
-        except (OSError, JobError, UserError):
+        except (FileNotFoundError, JobError, UserError):
             raise
         except Exception as error:
-            raise StorageError(f"{arguments[0]}: {type(error).__name__}: {error}") from error
+            if not is_bucket(cast(Path, arguments[0])):
+                raise
+            raise StorageError(f"{arguments[0]}: {_words(error)}") from error
 
     return spoken
+
+
+def _words(error: Exception) -> str:
+    """Returns what a bucket's library says, without its lines below the first."""
+    said = str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"{said}; look at your credentials" if isinstance(error, PermissionError) else said
 
 
 @_in_words
@@ -196,7 +206,7 @@ def pages(place: Path, below: str = "", *, deep: bool = True) -> Iterator[Page]:
     except FileNotFoundError:  # no such bucket
         return
     except Exception as error:  # whatever the library of that store raises
-        raise StorageError(f"{place}: cannot be listed: {type(error).__name__}: {error}") from error
+        raise StorageError(f"{place}: cannot be listed: {_words(error)}") from error
 
 
 def _s3_listing(system: Any, bucket: str, prefix: str, delimiter: str) -> Iterator[tuple[list[str], list[Any]]]:
@@ -235,7 +245,7 @@ def _system(protocol: str) -> Any:
     import fsspec
 
     try:
-        return fsspec.filesystem(protocol, use_listings_cache=False)
+        return fsspec.filesystem(protocol, use_listings_cache=False, **_PATIENCE.get(protocol, {}))
     except ImportError as error:
         wanted = _EXTRAS[protocol]
         raise UserError(f"{protocol}:// needs another package: pip install 'imageshards[{wanted}]'") from error
