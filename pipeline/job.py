@@ -225,10 +225,11 @@ def _rules(reading: Reading) -> plan.Rules:
 def _check(found: int, tallied: Tallied, options: Options) -> None:
     """Refuses to publish what does not add up, is empty, or, with --strict, left anything out."""
     rejected = tallied.rejected
+    unwanted = [reject for reject in rejected if not reject.is_asked_for]
     lost = found - tallied.images - sum(not reject.is_row for reject in rejected)
     if lost:
         raise LostError(f"{found} files were found, and {lost} of them are neither written nor rejected")
-    if not tallied.images or (options.strict and rejected):
+    if not tallied.images or (options.strict and unwanted):
         why = "--strict, and" if tallied.images else "no image can be used;"
-        lines = "".join(f"\n  {reject.file}: {reject.reason}: {reject.detail}" for reject in rejected[:10])
-        raise UserError(f"{options.src}: {why} {len(rejected)} are rejected:{lines}")
+        lines = "".join(f"\n  {reject.file}: {reject.reason}: {reject.detail}" for reject in unwanted[:10])
+        raise UserError(f"{options.src}: {why} {len(unwanted)} are rejected:{lines}")

@@ -99,6 +99,10 @@ class Options:
     group_column: str = field(default="", metavar="COLUMN")
     """Manifest column of the group, by name or number."""
 
+    corrections: str = field(default="", metavar="FILE")
+    """A CSV table with the columns file and label that overrules all labels; one without a label leaves its image
+    out. corrections.csv in SRC unless given."""
+
     strict: bool = field(default=False, action="store_true")
     """Stop when a file or a manifest row would be rejected, instead of listing it in rejected.csv."""
 
@@ -138,7 +142,7 @@ class Options:
     def parameters(self) -> dict[str, Any]:
         """Returns the options that decide what the dataset holds, and not where it is or how it is made."""
         elsewhere = {"src", "out", "dataset", "version", "dry_run", "redraw_splits", "workers", "manifest", "labels"}
-        elsewhere |= {"exclude", "include"}  # the sources tell
+        elsewhere |= {"exclude", "include", "corrections"}  # the sources tell
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
 
     def normalization(self) -> Normalization:

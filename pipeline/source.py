@@ -31,6 +31,7 @@ class Reason(enum.StrEnum):
     BAD_SPLIT = "bad-split"
     CONFLICTING_ROWS = "conflicting-rows"
     DANGLING_LINK = "dangling-link"
+    LEFT_OUT = "left-out"
     LINK_OUTSIDE = "link-outside"
     NO_LABEL = "no-label"
     NO_ROW = "no-row"
@@ -97,6 +98,11 @@ class Rejected:
     def is_row(self) -> bool:
         """Says whether this is about a row, and not about a file."""
         return self.reason.startswith("row-")
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Says whether the user wanted it so."""
+        return self.reason == Reason.LEFT_OUT
 
 
 class JobError(Exception):

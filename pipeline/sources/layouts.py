@@ -32,6 +32,7 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline.options import Layout, Options
 from imageshards.pipeline.source import SPLIT_NAMES, File, Reason, Rejected, Source, UserError, labelled
+from imageshards.pipeline.sources.corrections import NAME, correct, read_corrections, take_corrections
 from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing, list_files
 from imageshards.pipeline.sources.manifest import find_manifests, read_manifests
@@ -75,9 +76,14 @@ def read(options: Options) -> list[Reading]:
         return [dataclasses.replace(reading, notes=[note, *reading.notes]) for reading in read(inside)]
     selection = Selection(options.exclude, options.include)
     listing = list_files(options.src, follow_outside=options.follow_outside, selection=selection)
-    names = _datasets_below(listing, options)
+    without_corrections, corrections = take_corrections(listing, options)
+    names = _datasets_below(without_corrections, options)
     if not names:
         return [read_dataset(listing, options)]
+    if corrections:
+        raise UserError(
+            f"{corrections}: SRC holds {len(names)} datasets ({_some(names)}); put a {NAME} into the folder of each"
+        )
     readings = []
     for name in names:
         below = dataclasses.replace(options, src=f"{options.src.rstrip('/')}/{name}", dataset="")
@@ -90,9 +96,13 @@ def read_dataset(listing: Listing, options: Options) -> Reading:
     """Returns the labelled sources of one dataset, in the order of their keys."""
     if not listing.images:
         raise UserError(_no_images(listing, options))
+    listing, corrections = take_corrections(listing, options)
     layout, why = detect(listing, options)
     rejected, notes = list(listing.rejected), list(listing.notes)
     sources = Sources.of(_only_sources(_READERS[layout](listing, options), rejected, notes, options)).in_order("key")
+    if corrections:
+        sources, rejected, corrected = correct(sources, rejected, listing, read_corrections(corrections))
+        notes += corrected
     labels = _labels(sources, options)
     if options.labels:
         sources, unknown = _only_known(sources, labels, options)
@@ -306,9 +316,10 @@ def _notes(sources: Sources, labels: list[str]) -> list[str]:
 
 def _check(reading: Reading) -> None:
     options, labels, sources = reading.options, reading.labels, reading.sources
-    if reading.rejected and options.strict:
-        lines = "\n".join(f"  {reject.file}: {reject.reason}: {reject.detail}" for reject in reading.rejected[:10])
-        raise UserError(f"{options.src}: --strict, and {len(reading.rejected)} would be rejected:\n{lines}")
+    unwanted = [reject for reject in reading.rejected if not reject.is_asked_for]
+    if unwanted and options.strict:
+        lines = "\n".join(f"  {reject.file}: {reject.reason}: {reject.detail}" for reject in unwanted[:10])
+        raise UserError(f"{options.src}: --strict, and {len(unwanted)} would be rejected:\n{lines}")
     if not sources:
         lines = "\n".join(f"  {reject.file}: {reject.reason}: {reject.detail}" for reject in reading.rejected[:5])
         raise UserError(f"{options.src}: no image has a label ({reading.layout}, {reading.why}):\n{lines}")
