@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.keywords import command_line, takes_options_of
 from imageshards.pipeline.source import SPLITS, UserError
+from imageshards.train.cross_validation import CROSS_VALIDATION
 from imageshards.train.intervals import Estimate
 from imageshards.train.options import Options
 from imageshards.train.prediction import Classifier, Prediction, image_files
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from imageshards.train.assessment import Assessment
     from imageshards.train.fit import Fitted
     from imageshards.train.input import Dataset
+    from imageshards.train.measure import Evaluation
 
 _METRICS = "metrics.json"
 _LABELS = "labels.txt"
@@ -52,7 +54,10 @@ class Run:
 
     @property
     def accuracy(self) -> dict[str, Estimate]:
-        """The accuracy on each split that there is, with the number of images behind it and its 95 % interval."""
+        """The accuracy on each split that there is, with the number of images behind it and its 95 % interval.
+
+        `cross_validation` is that of images which were left out: of those of train, and of validation if they are few.
+        """
         return self._estimates("accuracy")
 
     @property
@@ -105,7 +110,7 @@ class Run:
                 self.metrics[f"{split}_images"],
                 *self.metrics[f"{split}_{name}_interval"],
             )
-            for split in SPLITS
+            for split in (*SPLITS, CROSS_VALIDATION)
             if f"{split}_{name}" in self.metrics
         }
 
@@ -154,8 +159,10 @@ def _train(options: Options, report: Report) -> Run:
     runs = Path(options.runs)
     with new_run(runs, options.run_name()) as folder:
         fitted = fit(options, dataset, runs / ".features", folder / "tensorboard", report)
-        assessment = Assessment(list(_evaluations(dataset, fitted)))
+        assessment = Assessment(list(_evaluations(dataset, fitted)), _cross_validation(dataset, fitted))
         metrics = assessment.metrics() | {
+            **(fitted.head.metrics() if fitted.head else {}),
+            "warnings": [*assessment.warnings, *_without_effect(options, fitted)],
             "best_epoch": fitted.best_epoch,
             "epochs": len(fitted.history),
             "interrupted": fitted.interrupted,
@@ -165,13 +172,27 @@ def _train(options: Options, report: Report) -> Run:
     return open_run(runs / options.run_name())
 
 
-def _evaluations(dataset: "Dataset", fitted: "Fitted") -> "Iterator[Any]":
+def _evaluations(dataset: "Dataset", fitted: "Fitted") -> "Iterator[Evaluation]":
     from imageshards.train.input import keys, labels
     from imageshards.train.measure import Evaluation
 
-    for split in dataset.splits:
-        probabilities = fitted.probabilities(dataset, split)
+    for split, probabilities in fitted.probabilities.items():
         yield Evaluation(split, keys(dataset, split), labels(dataset, split), probabilities, dataset.labels)
+
+
+def _cross_validation(dataset: "Dataset", fitted: "Fitted") -> "Evaluation | None":
+    from imageshards.train.measure import Evaluation
+
+    if fitted.head is None or fitted.head.validated is None:
+        return None
+    judged = fitted.head.judged
+    return Evaluation(CROSS_VALIDATION, judged.keys, judged.labels, fitted.head.out_of_fold(), dataset.labels)
+
+
+def _without_effect(options: Options, fitted: "Fitted") -> list[str]:
+    names = options.without_effect() if fitted.head else []
+    verb = "decides" if len(names) == 1 else "decide"
+    return [f"{', '.join(names)} {verb} nothing: the head is fitted to kept features, without epochs"] if names else []
 
 
 def _write(
@@ -192,7 +213,7 @@ def _write(
     export(folder, fitted.model, options.exports())
     write_tables(folder, assessment.evaluations, fitted.history)
     name = options.run_name()
-    write_report(folder, name, dataset, assessment.evaluations, fitted.history, metrics, settings)
+    write_report(folder, name, dataset, assessment, fitted.history, metrics, settings)
     (folder / _LABELS).write_text("".join(f"{label}\n" for label in dataset.labels), encoding="utf-8")
     for file, content in ((_METRICS, metrics), (RUN, settings)):
         text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)

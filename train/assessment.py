@@ -16,9 +16,10 @@ _NAMES_SHOWN = 5
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
-    """The evaluation of each split, train first, and what follows from them."""
+    """The evaluation of each split, train first, that of the cross-validation, and what follows from them."""
 
     evaluations: Sequence[Evaluation]
+    cross_validation: Evaluation | None = None
 
     @property
     def train(self) -> Evaluation:
@@ -27,9 +28,11 @@ class Assessment:
 
     @property
     def new(self) -> Evaluation | None:
-        """The images that say how the model does on new ones: validation, else test."""
+        """What says how the model does on new images: validation, else test; or cross-validation, if of more images."""
         by_split = {each.split: each for each in self.evaluations}
-        return by_split.get("validation") or by_split.get("test")
+        given = by_split.get("validation") or by_split.get("test")
+        known = [each for each in (given, self.cross_validation) if each is not None]
+        return max(known, key=lambda each: len(each.truth), default=None)
 
     @property
     def guessing(self) -> Estimate:
@@ -60,7 +63,7 @@ class Assessment:
             "fit_in_words": fit.sentence,
             "warnings": self.warnings,
         }
-        for each in self.evaluations:
+        for each in filter(None, [*self.evaluations, self.cross_validation]):
             accuracy, balanced = each.accuracy, each.balanced_accuracy
             metrics |= {
                 f"{each.split}_images": accuracy.images,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from imageshards.pipeline.source import SPLITS
 from imageshards.train.api import Run
 from imageshards.train.intervals import percent
 from imageshards.train.progress import Progress, Report
@@ -59,17 +60,17 @@ def _print_figures(run: Run) -> None:
     balanced = run.balanced_accuracy
     unequal = any(balanced[split].value != accuracy.value for split, accuracy in run.accuracy.items())
     print(
-        f"{'split':<12}{'images':>8}{'accuracy':>10}{'95% interval':>14}{'balanced' if unequal else '':>10}{'loss':>9}"
+        f"{'split':<18}{'images':>8}{'accuracy':>10}{'95% interval':>14}{'balanced' if unequal else '':>10}{'loss':>9}"
     )
     for split, accuracy in run.accuracy.items():
         by_label = f"{balanced[split].value:.1%}" if unequal else ""
         figures = f"{accuracy.images:>8}{accuracy.value:>10.1%}{accuracy.interval:>14}{by_label:>10}"
-        print(f"{split:<12}{figures}{run.metrics[f'{split}_loss']:>9.4f}")
-    print(f"{'guessing':<12}{'':>8}{run.metrics['baseline_accuracy']:>10.1%}   always the most frequent label")
+        print(f"{split.replace('_', '-'):<18}{figures}{run.metrics[f'{split}_loss']:>9.4f}")
+    print(f"{'guessing':<18}{'':>8}{run.metrics['baseline_accuracy']:>10.1%}   always the most frequent label")
 
 
 def _print_mistakes(run: Run) -> None:
-    split = "validation" if "validation" in run.accuracy else list(run.accuracy)[-1]
+    split = "validation" if "validation" in run.accuracy else [each for each in SPLITS if each in run.accuracy][-1]
     wrong = run.mistakes(split)
     for row in wrong[:_MISTAKES_SHOWN]:
         said = f"taken for {row['predicted']} ({percent(float(row['probability']))})"

@@ -13,6 +13,8 @@ from imageshards.train.softmax import Floats, Softmax, fit_softmaxes, softmax
 
 Labels = npt.NDArray[np.int64]
 
+CROSS_VALIDATION = "cross_validation"  # beside the names of splits
+
 _PENALTIES = (0.01, 0.03, 0.1, 0.3)
 _USUAL_PENALTY = 0.03  # where there is nothing to choose by
 _FRACTIONS = (1 / 8, 1 / 4, 1 / 2)

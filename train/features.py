@@ -42,21 +42,37 @@ def features_of(dataset: Dataset, split: str, backbone: keras.Model, folder: Pat
 
 
 class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of kept features, in another order every epoch that `seed` decides."""
+    """Batches of kept features, in another order every epoch that `seed` decides.
 
-    def __init__(self, features: Floats, labels: npt.NDArray[np.int64], batch_size: int, seed: int) -> None:
+    With `weights`, how much each label counts, a batch has a weight for each image too.
+    """
+
+    def __init__(
+        self,
+        features: Floats,
+        labels: npt.NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        weights: Floats | None = None,
+    ) -> None:
         super().__init__()
         self._features, self._labels, self._batch_size = features, labels, batch_size
+        self._weights = weights
         self._random = np.random.default_rng(seed)
         self.on_epoch_end()
 
     def __len__(self) -> int:
         return math.ceil(len(self._labels) / self._batch_size)
 
-    def __getitem__(self, number: int) -> tuple[Any, Any]:
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
         rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
         rows = np.sort(rows)  # a memory map is read front to back; within a batch the order means nothing
-        return self._features[rows], self._labels[rows]
+        truth = self._labels[rows]
+        return (
+            (self._features[rows], truth)
+            if self._weights is None
+            else (self._features[rows], truth, self._weights[truth])
+        )
 
     def on_epoch_end(self) -> None:
         """Shuffles."""

@@ -1,6 +1,5 @@
 """Training: from a dataset and options to a fitted model and how it got there."""
 
-import collections
 import dataclasses
 import json
 import math
@@ -11,41 +10,44 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from imageshards.pipeline.source import UserError
 from imageshards.train import models
 from imageshards.train.features import FeatureBatches, features_of
 from imageshards.train.input import Dataset, evaluation_batches, labels, training_batches
+from imageshards.train.labelled import labelled
+from imageshards.train.linear_head import MOST_FEATURE_BYTES, LinearHead, fit_linear_head
 from imageshards.train.options import Options
+from imageshards.train.priors import label_weights
 from imageshards.train.progress import Progress, Report
+from imageshards.train.softmax import Floats
 
-_UNBALANCED = 1.5  # labels count as unbalanced where the most frequent has so many times the images of the rarest
 _FINE_TUNING_RATE = 1e-5
 _FEATURES_AT_ONCE = 256
+_FEW_VALIDATION_IMAGES = 200  # up to which they are cross-validated with the training images
 _STEPS_AT_ONCE = 8  # of a head on kept features: it computes less in a step than Python takes to begin one
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A trained model: uint8 images → probabilities. It has `top` and `features` where its backbone stayed frozen."""
+    """A trained model, how it got there, and what it says of the images of the dataset.
+
+    Attributes:
+      model: uint8 images → probabilities.
+      history: losses and accuracies of each epoch; empty where the head was fitted to kept features at once.
+      best_epoch: the epoch whose weights the model has, from 1; 0 without epochs.
+      interrupted: whether the user ended training.
+      probabilities: of each split, (images, labels) in the order of the records.
+      head: the cross-validated head, where the model is that head on a backbone that stayed frozen.
+    """
 
     model: keras.Model
     history: list[dict[str, float]]
     best_epoch: int
     interrupted: bool
-    top: keras.Model | None
-    features: dict[str, npt.NDArray[np.float32]]
-
-    def probabilities(self, dataset: Dataset, split: str) -> npt.NDArray[np.float32]:
-        """Returns the probabilities (images, labels) of a split, in the order of the records."""
-        result: npt.NDArray[np.float32]
-        if self.top is not None:
-            result = self.top.predict(self.features[split], batch_size=_FEATURES_AT_ONCE, verbose=0)
-        else:
-            result = self.model.predict(evaluation_batches(dataset, split, 64), verbose=0)
-        return result
+    probabilities: dict[str, Floats]
+    head: LinearHead | None = None
 
 
 def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path, report: Report) -> Fitted:
@@ -61,7 +63,7 @@ def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path, r
             model = models.cnn(shape, count, options.seed)
         run = _Run(options, dataset, logs, report)
         run.train(model, *_batches(options, dataset), options.epochs, options.learning_rate or 1e-3)
-        return Fitted(model, run.history, run.best_epoch, run.interrupted, None, {})
+        return run.fitted(model, _probabilities(model, dataset))
 
 
 def strategy() -> tf.distribute.Strategy:
@@ -79,36 +81,68 @@ def strategy() -> tf.distribute.Strategy:
 
 
 def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: Path, report: Report) -> Fitted:
+    """Trains a head on a pretrained backbone, and then the backbone if that is asked for."""
     pooled = options.head == "pooled"
     bottom = models.backbone(dataset.image_shape, options.backbone, options.alpha, options.weights, pooled=pooled)
     top = models.head(bottom.output_shape[-1], len(dataset.labels), options.head, options.seed)
     model = models.stack(bottom, top)
-    rate = _falling(options, dataset) if pooled else options.learning_rate or 1e-4
     run = _Run(options, dataset, logs, report)
-    features = {}
-    if options.augment or options.recompute_features:
-        run.train(model, *_batches(options, dataset), options.epochs, rate)
-    else:
+    features: dict[str, Floats] = {}
+    head = None
+    if options.keeps_features:
         features = {split: features_of(dataset, split, bottom, features_folder, report) for split in dataset.splits}
-        truth = {split: labels(dataset, split) for split in dataset.splits}
-        batch_size = options.images_a_step(len(truth["train"]))
-        batches = FeatureBatches(features["train"], truth["train"], batch_size, options.seed)
-        validation = None
-        if "validation" in features:
-            validation = FeatureBatches(features["validation"], truth["validation"], _FEATURES_AT_ONCE, options.seed)
-        # A twin learns: a part of the model that was compiled would bring its optimizer into the model's file.
-        learner = models.head(bottom.output_shape[-1], len(dataset.labels), options.head, options.seed)
-        run.train(learner, batches, validation, options.epochs, rate, steps_at_once=_STEPS_AT_ONCE)
-        top.set_weights(learner.get_weights())
+    if not features:
+        run.train(model, *_batches(options, dataset), options.epochs, _rate_of_head(options, dataset))
+    elif pooled and features["train"].nbytes <= MOST_FEATURE_BYTES:
+        head = _linear_head(options, dataset, features)
+        top.set_weights([head.softmax.kernel, head.softmax.bias])
+    else:
+        _train_on_features(run, top, options, dataset, features)
     if options.fine_tune and not run.interrupted:
         bottom.trainable = True
         run.train(model, *_batches(options, dataset), options.fine_tune, _FINE_TUNING_RATE)
-        features = {}
-    return Fitted(model, run.history, run.best_epoch, run.interrupted, top if features else None, features)
+        features, head = {}, None
+    if head is not None:
+        return run.fitted(model, {split: head.probabilities(each) for split, each in features.items()}, head)
+    if features:
+        said = {split: top.predict(each, _FEATURES_AT_ONCE, verbose=0) for split, each in features.items()}
+        return run.fitted(model, said)
+    return run.fitted(model, _probabilities(model, dataset))
 
 
-def _falling(options: Options, dataset: Dataset) -> Any:
-    """Returns a rate that falls along a cosine: a linear head can start fast, and ends within its noise otherwise."""
+def _linear_head(options: Options, dataset: Dataset, features: dict[str, Floats]) -> LinearHead:
+    judged = ["train"]
+    if "validation" in features and dataset.count("validation") <= _FEW_VALIDATION_IMAGES:
+        judged.append("validation")
+    together = np.concatenate([features[split] for split in judged])
+    return fit_linear_head(together, labelled(dataset, judged), len(dataset.labels), options.prior, options.seed)
+
+
+def _train_on_features(
+    run: "_Run", top: keras.Model, options: Options, dataset: Dataset, features: dict[str, Floats]
+) -> None:
+    """Trains `top` on kept features, batch by batch: they may be more than fits into memory."""
+    batch_size = options.images_a_step(dataset.count("train"))
+    batches = FeatureBatches(features["train"], labels(dataset, "train"), batch_size, options.seed)
+    validation = None
+    if "validation" in features:
+        truth = labels(dataset, "validation")
+        validation = FeatureBatches(features["validation"], truth, _FEATURES_AT_ONCE, options.seed, run.weights)
+    # A twin learns: a part of the model that was compiled would bring its optimizer into the model's file.
+    learner = keras.models.clone_model(top)
+    learner.set_weights(top.get_weights())
+    run.train(learner, batches, validation, options.epochs, _rate_of_head(options, dataset), _STEPS_AT_ONCE)
+    top.set_weights(learner.get_weights())
+
+
+def _probabilities(model: keras.Model, dataset: Dataset) -> dict[str, Floats]:
+    return {split: model.predict(evaluation_batches(dataset, split, 64), verbose=0) for split in dataset.splits}
+
+
+def _rate_of_head(options: Options, dataset: Dataset) -> Any:
+    """Returns the learning rate: a linear head can start fast, and ends within its noise unless the rate falls."""
+    if options.head != "pooled":
+        return options.learning_rate or 1e-4
     steps = options.epochs * math.ceil(dataset.count("train") / options.images_a_step(dataset.count("train")))
     return keras.optimizers.schedules.CosineDecay(options.learning_rate or 1e-2, steps)
 
@@ -117,8 +151,13 @@ def _batches(options: Options, dataset: Dataset) -> tuple[tf.data.Dataset, tf.da
     augment = models.augmentation(dataset.image_shape, options.seed) if options.augment else None
     batch_size = options.images_a_step(dataset.count("train"))
     training = training_batches(dataset, batch_size, options.shuffle_buffer, options.seed, augment)
-    has_validation = "validation" in dataset.splits
-    return training, evaluation_batches(dataset, "validation", 64) if has_validation else None
+    if "validation" not in dataset.splits:
+        return training, None
+    validation = evaluation_batches(dataset, "validation", 64)
+    weights = class_weights(options, dataset)
+    if weights is not None:
+        validation = validation.map(lambda images, truth: (images, truth, tf.gather(weights, truth)))
+    return training, validation
 
 
 class _Run:
@@ -126,12 +165,16 @@ class _Run:
 
     def __init__(self, options: Options, dataset: Dataset, logs: Path, report: Report) -> None:
         self._options = options
-        self._weights = class_weights(labels(dataset, "train"), len(dataset.labels), options.class_weights)
+        self.weights = class_weights(options, dataset)
         self._logs = logs
         self._report = report
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.interrupted = False
+
+    def fitted(self, model: keras.Model, probabilities: dict[str, Floats], head: LinearHead | None = None) -> Fitted:
+        """Returns the trained model with how it got there."""
+        return Fitted(model, self.history, self.best_epoch, self.interrupted, probabilities, head)
 
     def train(
         self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: Any, steps_at_once: int = 1
@@ -156,7 +199,7 @@ class _Run:
                 training,
                 validation_data=validation,
                 epochs=epochs,
-                class_weight=self._weights,
+                class_weight=None if self.weights is None else dict(enumerate(self.weights.tolist())),
                 callbacks=callbacks,
                 shuffle=False,  # the batches are in another order every epoch already
                 verbose=0,
@@ -189,9 +232,7 @@ class _History(keras.callbacks.Callback):  # type: ignore[misc]
         self._report(Progress("epoch", epoch + 1, self.params["epochs"], values))
 
 
-def class_weights(truth: npt.NDArray[np.int64], count: int, kind: str) -> dict[int, float] | None:
-    """Returns weights that give every label the same say, where the labels are unbalanced; else None."""
-    images = collections.Counter(truth.tolist())
-    if kind == "off" or not images or max(images.values()) <= _UNBALANCED * min(images.values()):
-        return None
-    return {label: len(truth) / (len(images) * images[label]) if images[label] else 0.0 for label in range(count)}
+def class_weights(options: Options, dataset: Dataset) -> Floats | None:
+    """Returns how much an image of each label counts, if every label shall count the same and is not as frequent."""
+    weights = label_weights(labels(dataset, "train"), len(dataset.labels))
+    return None if options.prior == "training" or np.allclose(weights, weights[0]) else weights

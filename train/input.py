@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ _MOST_SHUFFLED = 2_048  # the records lie in a salted order already
 _SHARDS_AT_ONCE = 8
 _KEPT_BYTES = 1 << 30  # of pixels, decoded once and kept in memory
 _READ_BYTES = 1 << 18
+_READ_AT_ONCE = 1_024
+_KEY = "key"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Dataset:
 
     builder: tfds.core.DatasetBuilder
     splits: dict[str, str]
+    _columns: dict[str, tuple[list[str], npt.NDArray[np.int64]]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def labels(self) -> list[str]:
@@ -59,6 +62,12 @@ class Dataset:
     def count(self, split: str) -> int:
         """Returns the number of images of a split."""
         return int(self.builder.info.splits[self.splits[split]].num_examples)
+
+    def columns(self, split: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+        """Returns the key and the label of each image of a split, which are read once."""
+        if split not in self._columns:
+            self._columns[split] = _read_columns(self, split)
+        return self._columns[split]
 
     def metadata(self) -> dict[str, Any]:
         """Returns what the records job wrote of a dataset of ours; nothing of another."""
@@ -141,21 +150,22 @@ def pictures(dataset: Dataset, split: str, numbers: Collection[int]) -> dict[int
 
 def keys(dataset: Dataset, split: str) -> list[str]:
     """Returns the source file of each image, or its number, in the order of the records."""
-    if "key" not in dataset.builder.info.features:
-        return [f"{dataset.splits[split]}/{number}" for number in range(dataset.count(split))]
-    return [key.decode() for key in _column(dataset, split, "key")]
+    return dataset.columns(split)[0]
 
 
 def labels(dataset: Dataset, split: str) -> npt.NDArray[np.int64]:
     """Returns the label of each image, in the order of the records."""
-    return np.array(_column(dataset, split, dataset.label_key), np.int64)
+    return dataset.columns(split)[1]
 
 
-def _column(dataset: Dataset, split: str, name: str) -> list[Any]:
-    """Returns one feature of every record, without decoding an image."""
-    decoders = tfds.decode.PartialDecoding({name: True})
-    records = dataset.builder.as_dataset(split=dataset.splits[split], decoders=decoders, read_config=_ordered())
-    return [value for batch in records.batch(1024).as_numpy_iterator() for value in batch[name].tolist()]
+def _read_columns(dataset: Dataset, split: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Returns the keys and the labels of a split, without decoding an image."""
+    names = [name for name in (_KEY, dataset.label_key) if name in dataset.builder.info.features]
+    batches = list(_parsed(dataset, _records(dataset, split), names).batch(_READ_AT_ONCE).as_numpy_iterator())
+    numbers = np.concatenate([np.zeros(0, np.int64), *(batch[dataset.label_key] for batch in batches)])
+    if _KEY not in names:
+        return [f"{dataset.splits[split]}/{number}" for number in range(dataset.count(split))], numbers
+    return [key.decode() for batch in batches for key in batch[_KEY].tolist()], numbers
 
 
 def _records(dataset: Dataset, split: str, seed: int | None = None) -> tf.data.Dataset:
@@ -174,18 +184,16 @@ def _records(dataset: Dataset, split: str, seed: int | None = None) -> tf.data.D
 
 def _decoded(dataset: Dataset, records: tf.data.Dataset) -> tf.data.Dataset:
     """Parses and decodes in one step: each step more costs a hand-over between threads an image."""
-    names = dataset.image_key, dataset.label_key
+    names = [dataset.image_key, dataset.label_key]
+    return _parsed(dataset, records, names, lambda example: (example[names[0]], example[names[1]]))
+
+
+def _parsed(
+    dataset: Dataset, records: tf.data.Dataset, names: Collection[str], chosen: Callable[[Any], Any] = lambda each: each
+) -> tf.data.Dataset:
+    """Yields what `chosen` takes of the features of these names."""
     wanted = tfds.features.FeaturesDict({name: dataset.builder.info.features[name] for name in names})
-
-    def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        example = wanted.deserialize_example(record)
-        return example[names[0]], example[names[1]]
-
-    return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _ordered() -> tfds.ReadConfig:
-    return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    return records.map(lambda record: chosen(wanted.deserialize_example(record)), num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _from_catalogue(name: str, data: str) -> tfds.core.DatasetBuilder:

@@ -11,6 +11,7 @@ from imageshards.pipeline.source import UserError
 Model = Literal["mobilenet", "mnist", "cnn"]
 Backbone = Literal["mobilenet", "mobilenet_v2"]
 Head = Literal["pooled", "dense100"]
+Prior = Literal["equal", "training"]
 
 _EXPORTS = ("savedmodel", "tflite")
 
@@ -70,8 +71,8 @@ class Options:
     validation_percent: int = field(default=10, metavar="PERCENT")
     """How much of train validates, where the dataset has no validation split."""
 
-    class_weights: Literal["auto", "off"] = "auto"
-    """Weigh rare labels more, where the labels are unbalanced (auto), or never (off)."""
+    prior: Prior = "equal"
+    """Expect every label as often as any other (equal), or as often as in the training images (training)."""
 
     shuffle_buffer: int = field(default=0, metavar="N")
     """Images in the shuffle buffer; all where their pixels fit into 1 GB, else 2,048, unless given."""
@@ -103,6 +104,18 @@ class Options:
         _check(
             not self.fine_tune or self.model == "mobilenet", f"--fine-tune: the model {self.model} has nothing to tune"
         )
+
+    @property
+    def keeps_features(self) -> bool:
+        """Says whether the backbone stays as it is, and sees each image once."""
+        return self.model == "mobilenet" and not self.augment and not self.recompute_features
+
+    def without_effect(self) -> list[str]:
+        """Returns the options that were given, and decide nothing about a head that is fitted to kept features."""
+        of_epochs = ["batch_size", "learning_rate", "patience", "shuffle_buffer", "tensorboard", "watch"]
+        names = ["epochs", "learning_rate"] if self.fine_tune else ["epochs", *of_epochs]
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != usual[name]]
 
     def hidden_units(self) -> list[int]:
         """Returns the units of each hidden layer."""

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from imageshards.pipeline.page import render, thumbnail
+from imageshards.train.assessment import Assessment
 from imageshards.train.input import Dataset, pictures
+from imageshards.train.intervals import wilson
 from imageshards.train.measure import Evaluation
 
 REPORT = "report.html"
@@ -25,13 +27,15 @@ _WIDTH, _HEIGHT, _MARGIN = 480, 200, 8  # of a curve, in units of its SVG
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """A value by epoch, for training and validation: points of an SVG, and what its axis runs from and to."""
+    """A value by epoch or by training images: points of an SVG, and what its axes run from and to."""
 
     title: str
     lines: dict[str, str]  # split → points
     low: float
     high: float
-    best: float  # where the best epoch is, in units of the SVG
+    first: str
+    last: str
+    best: float | None = None  # where the best epoch is, in units of the SVG
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +59,15 @@ def write_report(
     folder: Path,
     name: str,
     dataset: Dataset,
-    evaluations: Sequence[Evaluation],
+    assessment: Assessment,
     history: Sequence[Mapping[str, float]],
     metrics: Mapping[str, Any],
     settings: Mapping[str, Any],
 ) -> None:
     """Writes report.html into a run's folder. However large the splits, a bounded number of pictures is shown."""
+    evaluations = assessment.evaluations
     new = next((each for each in reversed(evaluations) if each.split != "train"), evaluations[-1])
+    learning = metrics.get("learning_curve", [])
     mistakes = _mistakes(evaluations)
     samples = [(new, number) for number in range(min(_SAMPLES, len(new.truth)))]  # the records' order is by chance
     page = render(
@@ -69,11 +75,14 @@ def write_report(
         name=name,
         metrics=metrics,
         settings=settings,
-        evaluations=evaluations,
+        evaluations=[*evaluations, *filter(None, [assessment.cross_validation])],
         curves=[
             _curves(title, name, history, metrics["best_epoch"])
             for title, name in (("Accuracy", "accuracy"), ("Loss", "loss"))
+            if history
         ],
+        learning=[(point["training_images"], wilson(point["right"], point["images"])) for point in learning],
+        learning_curve=_learning_curve(learning) if learning else None,
         width=_WIDTH,
         height=_HEIGHT,
         new=new.split,
@@ -97,17 +106,34 @@ def _curves(title: str, name: str, history: Sequence[Mapping[str, float]], best:
     known = [value for values in series.values() for value in values if math.isfinite(value)] or [0.0]
     low, high = (math.floor(10 * min(known)) / 10, 1.0) if name == "accuracy" else (0.0, max(known))
 
-    def x(epoch: int) -> float:
-        return _MARGIN + (_WIDTH - 2 * _MARGIN) * (epoch - 1) / max(1, len(history) - 1)
-
-    def y(value: float) -> float:
-        return _HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * (value - low) / (high - low or 1)
-
     lines = {
-        split: " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in enumerate(values, 1) if math.isfinite(value))
+        split: [((n - 1) / max(1, len(history) - 1), value) for n, value in enumerate(values, 1)]
         for split, values in series.items()
     }
-    return Curves(title, lines, low, high, x(best))
+    points = {split: _points(values, low, high) for split, values in lines.items()}
+    at = _MARGIN + (_WIDTH - 2 * _MARGIN) * (best - 1) / max(1, len(history) - 1)
+    return Curves(title, points, low, high, "epoch 1", f"epoch {len(history)}", at)
+
+
+def _learning_curve(points: Sequence[Mapping[str, int]]) -> Curves:
+    """Returns the accuracy on left-out images by training images, on a logarithmic axis."""
+    sizes = [math.log(point["training_images"]) for point in points]
+    values = [point["right"] / point["images"] for point in points]
+    low = math.floor(10 * min(values)) / 10
+    places = [(size - sizes[0]) / (sizes[-1] - sizes[0] or 1) for size in sizes]
+    line = _points(list(zip(places, values, strict=True)), low, 1.0)
+    first, last = (f"{point['training_images']:,} images" for point in (points[0], points[-1]))
+    return Curves("Accuracy by training images", {"validation": line}, low, 1.0, first, last)
+
+
+def _points(line: Sequence[tuple[float, float]], low: float, high: float) -> str:
+    """Returns the points of an SVG; `line` has places from 0 to 1, left to right, and values from `low` to `high`."""
+    return " ".join(
+        f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * place:.1f},"
+        f"{_HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * (value - low) / (high - low or 1):.1f}"
+        for place, value in line
+        if math.isfinite(value)
+    )
 
 
 def _mistakes(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, int]]:

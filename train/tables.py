@@ -13,11 +13,12 @@ PREDICTIONS = "predictions.csv"
 
 
 def write_tables(folder: Path, evaluations: Sequence[Evaluation], history: Sequence[Mapping[str, float]]) -> None:
-    """Writes the tables of a run into its folder."""
+    """Writes the tables of a run into its folder; history.csv only where there were epochs."""
     write_predictions(folder / PREDICTIONS, evaluations)
     write_confusion(folder / "confusion.csv", evaluations)
     _write_rows(folder / "labels.csv", [row for each in evaluations for row in each.per_label()])
-    _write_rows(folder / "history.csv", history)
+    if history:
+        _write_rows(folder / "history.csv", history)
 
 
 def write_predictions(path: Path, evaluations: Sequence[Evaluation]) -> None:
