@@ -207,6 +207,7 @@ def _stage(source: dict[str, Any], kept: bytes | None, staging: Staging) -> Stag
         "width": image.width,
         "height": image.height,
         "truncated": image.truncated,
+        "profile": image.profile,
     }
     return fact, tfrecord.encode(record)
 

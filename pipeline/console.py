@@ -90,6 +90,12 @@ def summarize(metadata: Mapping[str, Any], dataset: Dataset) -> None:
         )
     if metadata["truncated"]:
         say(f"{_images(metadata['truncated'])} ended early and were kept")
+    profiles = metadata["color_profiles"]
+    if profiles["converted"] or profiles["ignored"]:
+        say(
+            f"{_images(profiles['converted'])} converted to sRGB by the color profile in the file;"
+            f" {_images(profiles['ignored'])} with a profile that cannot be used"
+        )
     duplicates = metadata["duplicates"]
     if duplicates["files"]:
         say(

@@ -27,6 +27,7 @@ _KNOWN = [  # what normalizing an image finds out
     pa.field("width", pa.int32()),
     pa.field("height", pa.int32()),
     pa.field("truncated", pa.bool_()),
+    pa.field("profile", pa.string()),
 ]
 _SOURCE = [
     pa.field("key", pa.string()),

@@ -4,6 +4,7 @@ It is joined, a chunk at a time, from the sources, what became of them, and wher
 be lost: every source is in exactly one record, or has a reason.
 """
 
+import collections
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ class Tallied:
         self._number = {label: number for number, label in enumerate(labels)}
         self._seen: list[npt.NDArray[np.void]] = []
         self.truncated = 0
+        self.profiles: collections.Counter[str] = collections.Counter()
         self.rejected: list[Rejected] = []
 
     def add(self, rows: pa.RecordBatch) -> None:
@@ -44,6 +46,7 @@ class Tallied:
         seen["split"] = [SPLITS.index(split) for split in rows["split"].to_pylist()]
         self._seen.append(seen)
         self.truncated += sum(rows["truncated"].to_pylist())
+        self.profiles.update(rows["profile"].to_pylist())
 
     def seen(self) -> npt.NDArray[np.void]:
         """Returns `content`, `label` and `split` of each row, as numbers, in the index's order."""
@@ -67,6 +70,7 @@ class Tallied:
         return {
             "images": len(seen),
             "truncated": self.truncated,
+            "color_profiles": {use: self.profiles[use] for use in ("srgb", "converted", "ignored")},
             "splits": splits,
             "duplicates": self._duplicates(np.sort(seen, order=("content", "label", "split"))),
         }

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
+from PIL import ImageColor
 from simple_parsing import field
 
-from imageshards.pipeline.images import Color, Encoding, Normalization
+from imageshards.pipeline.images import Color, Encoding, Fit, Normalization
 from imageshards.pipeline.source import SPLITS, UserError
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
@@ -64,7 +65,13 @@ class Options:
     """Reject images whose header announces more pixels than this, before they are decoded."""
 
     keep_truncated: bool = field(default=False, action="store_true")
-    """Keep a JPEG that ends early, with gray where pixels are missing, instead of rejecting it."""
+    """Keep pictures that end early, gray or black where pixels are missing, instead of rejecting them."""
+
+    fit: Fit = "crop"
+    """How a picture that is not square fits: crop (its centre), pad (all of it, with borders) or stretch."""
+
+    pad_color: str = field(default="white", metavar="COLOR")
+    """The borders' color for --fit pad: a name such as black, or #RRGGBB."""
 
     label_depth: int = field(default=0, metavar="N")
     """Layout folders: take so many nested folder names as the label, joined by a slash."""
@@ -134,6 +141,11 @@ class Options:
             re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", self.version, re.ASCII) is not None,
             f"--version {self.version!r}: give three numbers such as 1.0.0",
         )
+        _check_color("--pad-color", self.pad_color)
+        _check(
+            self.fit == "pad" or self.pad_color == "white",
+            f"--pad-color {self.pad_color}: only --fit pad has borders; give that too",
+        )
         _check_pattern("--label-pattern", self.label_pattern, "label")
         _check_pattern("--group-pattern", self.group_pattern, "group")
         self.quotas()
@@ -154,6 +166,8 @@ class Options:
             quality=self.quality if self.encoding == "jpeg" else 0,
             max_pixels=self.max_pixels,
             keep_truncated=self.keep_truncated,
+            fit=self.fit,
+            pad_color=self.pad_color,
         )
 
     def quotas(self) -> tuple[float, float, float]:
@@ -220,6 +234,14 @@ def _check_pattern(flag: str, pattern: str, group: str) -> None:
     except re.error as error:
         raise UserError(f"{flag} {pattern!r}: {error}") from error
     _check(not pattern or group in compiled.groupindex, f"{flag} {pattern!r}: it needs a named group (?P<{group}>…)")
+
+
+def _check_color(flag: str, color: str) -> None:
+    try:
+        opaque = len(ImageColor.getrgb(color)) == 3
+    except ValueError:
+        opaque = False
+    _check(opaque, f"{flag} {color!r}: give a color's name such as black, or #RRGGBB")
 
 
 def _check(condition: bool, message: str) -> None:

@@ -123,6 +123,8 @@ def write_report(
     alike = _look_alikes(index, hashes, tallied, version)
     bare = _plain(index, hashes, version)
     originals = _originals(sizes["width"].to_numpy(), sizes["height"].to_numpy())
+    if metadata["normalization"]["fit"] != "crop":
+        del originals["cut"]
     counts = [sum(split[label] for split in metadata["splits"].values()) for label in labels]
     page = render(
         Path(__file__).with_name(REPORT),
@@ -357,7 +359,11 @@ def _remarks_on_pictures(sizes: pa.Table, bare: Mapping[str, Any], metadata: Map
             f"{_count(small, 'original')} {'is' if small == 1 else 'are'} smaller than {size} pixels, and enlarged"
         )
     if metadata["truncated"]:
-        remarks.append(f"{_count(metadata['truncated'], 'image')} ended early, and the rest of them is gray")
+        remarks.append(f"{_count(metadata['truncated'], 'image')} ended early, and what is missing is gray or black")
+    if metadata["color_profiles"]["ignored"]:
+        remarks.append(
+            f"{_count(metadata['color_profiles']['ignored'], 'color profile')} cannot be used: colors may be off"
+        )
     return remarks
 
 

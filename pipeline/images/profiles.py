@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageCms
 
-ProfileUse = Literal["none", "same", "converted", "ignored"]
+ProfileUse = Literal["none", "srgb", "converted", "ignored"]
 
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}  # Pillow's modes, and the profiles that fit them
 _LARGEST = 16 << 20  # bytes; press profiles have 3 MB
@@ -42,7 +42,7 @@ def _transform(profile: bytes, mode: str) -> tuple[ProfileUse, ImageCms.ImageCms
         same = mode != "CMYK" and _changes_nothing(transform, mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return "ignored", None
-    return ("same", None) if same else ("converted", transform)
+    return ("srgb", None) if same else ("converted", transform)
 
 
 @functools.cache
