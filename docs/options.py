@@ -6,13 +6,22 @@ from pathlib import Path
 
 from simple_parsing.docstring import get_attribute_docstring
 
-from imageshards.pipeline import __main__ as records
-from imageshards.pipeline import report, verify
-from imageshards.train import __main__ as train
+from imageshards.pipeline import __main__ as records_command
+from imageshards.pipeline import report_command, verify_command
+from imageshards.pipeline.options import Options
+from imageshards.train import __main__ as train_command
 from imageshards.train import app, predict_command
+from imageshards.train.options import Options as TrainOptions
 
 PAGE = Path(__file__).with_name("options.md")
-COMMANDS = (records, verify, report, train, predict_command, app)
+COMMANDS = {
+    records_command.NAME: Options,
+    verify_command.NAME: verify_command.VerifyOptions,
+    report_command.NAME: report_command.ReportOptions,
+    train_command.NAME: TrainOptions,
+    predict_command.NAME: predict_command.Options,
+    app.NAME: app.Options,
+}
 
 _HEAD = """\
 # Options
@@ -27,7 +36,7 @@ Exit codes: 0 done, 1 the job failed, 2 a mistake that the message says how to m
 
 def page() -> str:
     """Returns the page, in Markdown."""
-    return "\n".join([_HEAD, *(_section(command.NAME, command.Options) for command in COMMANDS)])
+    return "\n".join([_HEAD, *(_section(name, options) for name, options in COMMANDS.items())])
 
 
 def _section(name: str, options: type) -> str:

@@ -39,18 +39,18 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     """Returns the options, and the flags that are left for Beam."""
     parser = new_parser(NAME, Options, epilog="Apache Beam's own flags (--runner …) pass through.")
     known, flags = parser.parse_known_args(list(arguments))
+    if flags:
+        from imageshards.pipeline.runner import unknown_flags
+
+        for flag in unknown_flags(flags):
+            parser.refuse(flag, "neither this command nor Beam has such an option")
     return known.options, flags
 
 
 def _run(arguments: Sequence[str]) -> int:
-    options, flags = parse(arguments)
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns, on import, of what it could do with more packages
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what it logs as an error, it raises too
-    if flags:
-        from imageshards.pipeline.runner import check_flags
-
-        check_flags(flags)
-
+    options, flags = parse(arguments)
     with many_imports():  # after --help, which need not wait for them
         from imageshards.pipeline import console, storage
         from imageshards.pipeline.publish import Dataset, published

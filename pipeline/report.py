@@ -2,8 +2,6 @@
 
 Numbers come from index.parquet and metadata.json, pictures from the shards: their salted order is a random choice, and
 the same one every time. However large the dataset, a bounded number of records is looked at.
-
-The command `imageshards-report` draws it anew for a version that is published already.
 """
 
 import collections
@@ -23,10 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
-from simple_parsing import field
 
 from imageshards.pipeline import seal, storage, tfrecord
-from imageshards.pipeline.command import new_parser, run_command
 from imageshards.pipeline.facts import CONTENT_DIGITS
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.index import Tallied
@@ -35,7 +31,6 @@ from imageshards.pipeline.page import render, thumbnail_of
 from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import SPLITS, Reason, Rejected, UserError
 
-NAME = "imageshards-report"
 REPORT = "report.html"
 
 _PICTURES = 120  # of contact sheets, in the whole report
@@ -53,25 +48,14 @@ _SHOWN = ("key", "label", "split", "shard", "offset", "length")
 _UNSEEN = (Reason.LINK_OUTSIDE, Reason.DANGLING_LINK, Reason.TOO_LARGE, Reason.TOO_SLOW, Reason.CHANGED, Reason.EMPTY)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-    """Draws report.html of a published dataset anew, from its index and its shards."""
+def redraw(version: Path, src: str | None) -> Path:
+    """Draws the report of a published version anew, from its index and its shards; returns where it is.
 
-    dataset: str = field(positional=True, metavar="DIR")
-    """The published version, OUT/<dataset>/<version>; or OUT/<dataset>, which stands for its newest."""
+    Rejected images are drawn from `src`, the folder that the dataset was made from, and from nowhere else.
 
-    src: str = field(default="", metavar="SRC")
-    """The folder that the dataset was made from: rejected images are drawn from there, and from nowhere else."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command and exits: 0 done, 2 a mistake."""
-    run_command(NAME, _run, arguments)
-
-
-def _run(arguments: Sequence[str]) -> int:
-    options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
-    version = newest_version(Path(options.dataset))
+    Raises:
+      UserError: the version cannot be read.
+    """
     try:
         digests = seal.read_seal(version)
         metadata = json.loads((version / seal.METADATA).read_text("utf-8"))
@@ -82,12 +66,11 @@ def _run(arguments: Sequence[str]) -> int:
         tallied.rejected = _read_rejected(version / "rejected.csv")
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(f"{version}: cannot be read: {error}; imageshards-verify says what is wrong with it") from error
-    write_report(version, version.parent.name, version.name, labels, tallied, metadata, options.src or None)
+    write_report(version, version.parent.name, version.name, labels, tallied, metadata, src)
     digests[REPORT] = seal.file_digest(version / REPORT)
     described = {name: value for name, value in metadata.items() if name != "sha256"}
     storage.write(version / seal.METADATA, seal.seal(described, digests).encode())
-    print(version / REPORT)
-    return 0
+    return version / REPORT
 
 
 def newest_version(folder: Path) -> Path:
@@ -376,7 +359,3 @@ def _read_rejected(path: Path) -> list[Rejected]:
         return [
             Rejected(row["file"], Reason(row["reason"]), row["detail"]) for row in csv.DictReader(file, strict=True)
         ]
-
-
-if __name__ == "__main__":
-    main()

@@ -40,8 +40,8 @@ def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
     return beam.Pipeline(options=PipelineOptions(list(flags)))
 
 
-def check_flags(flags: Sequence[str]) -> None:
-    """Raises UserError for a flag that Beam does not know, or that would lose records."""
+def unknown_flags(flags: Sequence[str]) -> list[str]:
+    """Returns the flags that Beam does not know; raises UserError for one that it cannot use or that loses records."""
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False, add_help=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
@@ -50,7 +50,6 @@ def check_flags(flags: Sequence[str]) -> None:
         known, unknown = parser.parse_known_args(list(flags))
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from error
-    if unknown:
-        raise UserError(f"{unknown[0]}: neither this command nor Beam has such an option; see --help")
     if known.direct_running_mode == "multi_threading":
         raise UserError("--direct_running_mode multi_threading: Beam loses records silently in it; use --workers")
+    return unknown

@@ -1,4 +1,4 @@
-"""The command `imageshards-verify`: reads published versions again, whole, and says what is not as it was published.
+"""Reads published versions again, whole, and says what is not as it was published.
 
 Every file is held against its sealed checksum, every record against its CRC and its row of index.parquet, and the
 counts in metadata.json and dataset_info.json against the records.
@@ -6,7 +6,6 @@ counts in metadata.json and dataset_info.json against the records.
 
 import concurrent.futures
 import csv
-import dataclasses
 import io
 import json
 import os
@@ -17,48 +16,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
-from simple_parsing import field
 from tqdm import tqdm
 
 from imageshards.pipeline import seal, tfrecord
-from imageshards.pipeline.command import FAILED, complain, new_parser, run_command
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Tallied, read_index
 from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
 from imageshards.pipeline.source import SPLITS, UserError, printable
 
-NAME = "imageshards-verify"
 _INFO = "dataset_info.json"
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-    """Reads a published dataset again, whole: checksums, counts, labels, image sizes, the index against the records."""
-
-    dataset: str = field(positional=True, metavar="DIR")
-    """OUT/<dataset>/<version>; or OUT/<dataset>, which stands for all its versions."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command and exits: 0 all is as published, 1 it is not, 2 a mistake."""
-    run_command(NAME, _run, arguments)
-
-
-def _run(arguments: Sequence[str]) -> int:
-    options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
-    damaged = False
-    for version in _versions(Path(options.dataset)):
-        findings = []
-        for finding in verify(version):
-            findings.append(finding)
-            complain(NAME, f"{version}: {finding}")
-        if not findings:
-            print(f"{version}: {_describe(version)}", flush=True)
-        damaged |= bool(findings)
-    if damaged:
-        complain(NAME, "not as published: copy it again from where it is whole, or delete it and run make records")
-    return FAILED if damaged else 0
 
 
 def verify(version: Path) -> Iterator[str]:
@@ -105,7 +72,12 @@ def _check_content(version: Path, sealed: Mapping[str, str]) -> Iterator[str]:
         yield f"it cannot be read as a dataset: {type(error).__name__}: {printable(str(error))}"
 
 
-def _versions(folder: Path) -> list[Path]:
+def published_versions(folder: Path) -> list[Path]:
+    """Returns `folder` if it is a published version, else the versions in it.
+
+    Raises:
+      UserError: there is none.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give a published version, such as data/pexels/1.0.0")
     versions = [folder] if (folder / _INFO).exists() else sorted(path.parent for path in folder.glob(f"[0-9]*/{_INFO}"))
@@ -114,7 +86,8 @@ def _versions(folder: Path) -> list[Path]:
     return versions
 
 
-def _describe(version: Path) -> str:
+def described(version: Path) -> str:
+    """Returns, in words, what was found of a version that is as it was published."""
     metadata = json.loads((version / seal.METADATA).read_text("utf-8"))
     several = metadata["duplicates"]["in_several_splits"]
     return f"{metadata['images']:,} images and {len(metadata['sha256'])} files are as they were published; " + (
@@ -203,7 +176,3 @@ def _check_rejected(version: Path, metadata: dict[str, Any]) -> Iterator[str]:
         lines = sum(1 for _ in csv.reader(file, strict=True)) - 1
     if lines != sum(metadata["rejected"].values()) + sum(metadata["rejected_rows"].values()):
         yield f"rejected.csv: {lines} lines, and {seal.METADATA} counts otherwise"
-
-
-if __name__ == "__main__":
-    main()

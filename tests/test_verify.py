@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from imageshards.pipeline.seal import file_digest, seal
-from imageshards.pipeline.verify import main, verify
+from imageshards.pipeline.verify import verify
+from imageshards.pipeline.verify_command import main
 
 from .conftest import Command, draw_tree
 

@@ -21,10 +21,24 @@ The data flows one way, a file a step:
 `api` is what scripts, commands and the app call.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from imageshards.pipeline.source import JobError, UserError
-from imageshards.train.api import Run, open_run, train
-from imageshards.train.intervals import Estimate
-from imageshards.train.prediction import Prediction
 from imageshards.train.progress import Progress
 
+if TYPE_CHECKING:
+    from imageshards.train.api import Run, open_run, train
+    from imageshards.train.intervals import Estimate
+    from imageshards.train.prediction import Prediction
+
 __all__ = ["Estimate", "JobError", "Prediction", "Progress", "Run", "UserError", "open_run", "train"]
+
+_HOMES = {"Estimate": "intervals", "Prediction": "prediction", "Run": "api", "open_run": "api", "train": "api"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what a name needs, Pillow and NumPy among it, when it is asked for, and not for a command's --help."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,16 +8,17 @@ import dataclasses
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simple_parsing import field
 
 from imageshards.pipeline.command import complain, new_parser, run_command
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.source import UserError
-from imageshards.train.api import open_run
-from imageshards.train.prediction import Classifier, Prediction, image_files
 from imageshards.train.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    from imageshards.train.prediction import Classifier, Prediction
 
 NAME = "imageshards-predict"
 
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
+    from imageshards.train.prediction import image_files
+
     files = list(image_files(options.images))
     import_tensorflow()
     predictions = list(_classifier(options).predict(files, options.top))
@@ -65,7 +68,10 @@ def _run(arguments: Sequence[str]) -> int:
     return int(any(prediction.error for prediction in predictions))
 
 
-def _classifier(options: Options) -> Classifier:
+def _classifier(options: Options) -> "Classifier":
+    from imageshards.train.api import open_run
+    from imageshards.train.prediction import Classifier
+
     if options.run != "imagenet":
         return open_run(options.run).classifier
     from tensorflow_datasets.datasets.siscore.labels import IMAGENET_LABELS_LIST
@@ -75,7 +81,7 @@ def _classifier(options: Options) -> Classifier:
     return Classifier(imagenet(options.weights), IMAGENET_LABELS_LIST, Normalization())
 
 
-def _print(predictions: list[Prediction], options: Options) -> None:
+def _print(predictions: "list[Prediction]", options: Options) -> None:
     for prediction in predictions if not options.json else ():
         if prediction.error:
             complain(NAME, f"{prediction.file}: {prediction.error}")

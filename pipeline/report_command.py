@@ -1,0 +1,39 @@
+"""The command `imageshards-report`: draws the report of a published version anew."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from simple_parsing import field
+
+from imageshards.pipeline.command import new_parser, run_command
+
+NAME = "imageshards-report"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Draws report.html of a published dataset anew, from its index and its shards."""
+
+    dataset: str = field(positional=True, metavar="DIR")
+    """The published version, OUT/<dataset>/<version>; or OUT/<dataset>, which stands for its newest."""
+
+    src: str = field(default="", metavar="SRC")
+    """The folder that the dataset was made from: rejected images are drawn from there, and from nowhere else."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and exits: 0 done, 2 a mistake."""
+    run_command(NAME, _run, arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options: ReportOptions = new_parser(NAME, ReportOptions).parse_args(list(arguments)).options
+    from imageshards.pipeline.report import newest_version, redraw
+
+    print(redraw(newest_version(Path(options.dataset)), options.src or None))
+    return 0
+
+
+if __name__ == "__main__":
+    main()
