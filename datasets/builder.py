@@ -21,13 +21,13 @@ from tensorflow_datasets.core.utils.lazy_imports_utils import tree
 
 from imageshards.datasets.data_source import TFRecordDataSource
 from imageshards.pipeline import storage
+from imageshards.pipeline.fingerprint import dataset_fingerprint
 from imageshards.pipeline.job import build
 from imageshards.pipeline.options import Options
-from imageshards.pipeline.publish import Dataset
-from imageshards.pipeline.request import dataset_fingerprint
 from imageshards.pipeline.sources.layouts import read_dataset
 from imageshards.pipeline.sources.listing import list_files
 from imageshards.pipeline.sources.selection import Selection
+from imageshards.pipeline.versions import Version
 
 
 class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):  # type: ignore[misc,call-arg]
@@ -93,8 +93,8 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
 
             return beam.Pipeline(config.beam_runner, config.beam_options) if config.beam_runner else new_pipeline([])
 
-        dataset = Dataset(storage.place(os.fspath(self.data_dir)).parent, str(self.version))
-        build(reading, dataset, dataset_fingerprint(reading), pipeline)
+        version = Version(storage.place(os.fspath(self.data_dir)).parent, str(self.version))
+        build(reading, version, dataset_fingerprint(reading), pipeline)
         self.info.read_from_directory(self.data_dir)
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any = None) -> None:

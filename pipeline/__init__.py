@@ -5,7 +5,7 @@
     chunks             [Source]     → one staged file of records, and a row of facts an image or its reject
     plan               facts        → (split, shard) an image
     shards             (split, shard) → one TFRecord file, records copied out of the staged files
-    publish            shards       → index, report, metadata with its seal, dataset_info.json last; one rename
+    publish            shards       → index, report, metadata with checksums, dataset_info.json last; one rename
 
 `job` strings them together as one Apache Beam pipeline; `runner` says where it runs. `verify` reads again what is
 published.

@@ -19,12 +19,13 @@ from imageshards.pipeline.command import (
     return_large_blocks,
     run_command,
 )
+from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.options import Options
-from imageshards.pipeline.source import PASSING, JobError, UserError
+from imageshards.pipeline.source import PASSING
 
 if TYPE_CHECKING:
-    from imageshards.pipeline.publish import Dataset
     from imageshards.pipeline.sources.layouts import Reading
+    from imageshards.pipeline.versions import Version
 
 NAME = "imageshards-records"
 _GOES_ON = "  what is done is kept: the same command goes on where this one was"
@@ -53,32 +54,30 @@ def _run(arguments: Sequence[str]) -> int:
     options, flags = parse(arguments)
     with many_imports():  # after --help, which need not wait for them
         from imageshards.pipeline import console, storage
-        from imageshards.pipeline.publish import Dataset, published
-        from imageshards.pipeline.request import dataset_fingerprint
+        from imageshards.pipeline.fingerprint import dataset_fingerprint
         from imageshards.pipeline.sources.layouts import read
+        from imageshards.pipeline.versions import Version, read_metadata, remove_leftovers
 
     for reading in read(options):
-        dataset = Dataset(storage.place(options.out) / reading.options.dataset_name(), options.version)
-        _check_places(reading.root, dataset.folder)
-        console.describe(reading, dataset)
+        version = Version(storage.place(options.out) / reading.options.dataset_name(), options.version)
+        _check_places(reading.root, version.path.parent)
+        console.describe(reading, version)
         if options.dry_run:
             console.describe_splits(reading)
             continue
         request = dataset_fingerprint(reading)
-        metadata = published(dataset)
+        metadata = read_metadata(version)
         same = metadata and metadata.get("fingerprint") == request and PASSING.isdisjoint(metadata["rejected"])
         if same and not options.redraw_splits:
-            console.say(f"{dataset.final} is up to date; nothing was touched")
-            if storage.exists(dataset.work):
-                from imageshards.pipeline.job import clear
-
-                clear(dataset)
+            console.say(f"{version.path} is up to date; nothing was touched")
+            if storage.exists(version.work):
+                remove_leftovers(version)
         else:
-            _build(reading, dataset, request, flags)
+            _build(reading, version, request, flags)
     return 0
 
 
-def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence[str]) -> None:
+def _build(reading: "Reading", version: "Version", request: str, flags: Sequence[str]) -> None:
     start = time.monotonic()
     return_large_blocks()
     with many_imports():
@@ -89,7 +88,7 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
     bar = contextlib.nullcontext() if flags else console.progress(len(reading.sources), tally)  # others count elsewhere
     with _stoppable(), bar:
         try:
-            metadata = build(reading, dataset, request, lambda: _new_pipeline(flags))
+            metadata = build(reading, version, request, lambda: _new_pipeline(flags))
         except Exception as error:
             reason = _reason(error)
             if reason is None and flags:  # not one of ours: a runner's own, which has seen a worker go
@@ -98,7 +97,7 @@ def _build(reading: "Reading", dataset: "Dataset", request: str, flags: Sequence
                 raise
             complain(NAME, f"the job failed: {reason}\n{_GOES_ON}")
             sys.exit(FAILED)
-    console.summarize(metadata, dataset)
+    console.summarize(metadata, version)
     console.say(f"  {time.monotonic() - start:.1f} s")
 
 

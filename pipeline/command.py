@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from simple_parsing import ArgumentParser, DashVariant
 
-from imageshards.pipeline.source import JobError, UserError
+from imageshards.pipeline.errors import JobError, UserError
 
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 

@@ -10,9 +10,9 @@ from typing import Any
 from tqdm import tqdm
 
 from imageshards.pipeline import plan
-from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
 from imageshards.pipeline.sources.layouts import Reading
+from imageshards.pipeline.versions import Version
 
 _LABELS_SHOWN = 20
 
@@ -22,11 +22,11 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def describe(reading: Reading, dataset: Dataset) -> None:
+def describe(reading: Reading, version: Version) -> None:
     """Says what was understood of SRC."""
     options = reading.options
     say(f"{options.src}: layout {reading.layout} ({reading.why})")
-    say(f"  {_images(len(reading.sources))}, {len(reading.labels)} labels → {dataset.final}")
+    say(f"  {_images(len(reading.sources))}, {len(reading.labels)} labels → {version.path}")
     ignored = ", ".join(f"{count} {suffix}" for suffix, count in reading.ignored.most_common())
     if ignored:
         say(f"  ignored, no images: {ignored}")
@@ -77,7 +77,7 @@ def progress(total: int, tally: Any) -> Iterator[None]:
             thread.join()
 
 
-def summarize(metadata: Mapping[str, Any], dataset: Dataset) -> None:
+def summarize(metadata: Mapping[str, Any], version: Version) -> None:
     """Prints what is in a published dataset, and how to load it."""
     labels = list(next(iter(metadata["splits"].values())))
     _print_table(metadata["splits"], labels, SPLITS)
@@ -107,10 +107,10 @@ def summarize(metadata: Mapping[str, Any], dataset: Dataset) -> None:
         missing = [label for label, count in metadata["splits"][split].items() if not count]
         if missing:
             say(f"{split} has no image of {', '.join(missing[:5])}" + (" …" if len(missing) > 5 else ""))
-    say(f"{dataset.final}" + ("; what was rejected and why: rejected.csv" if found > written else ""))
-    say(f"  {dataset.final / 'report.html'}")
-    where = str(dataset.folder.parent)
-    say(f'  tfds.load("{dataset.name}", data_dir="{where}", as_supervised=True)')
+    say(f"{version.path}" + ("; what was rejected and why: rejected.csv" if found > written else ""))
+    say(f"  {version.path / 'report.html'}")
+    where = str(version.folder.parent)
+    say(f'  tfds.load("{version.name}", data_dir="{where}", as_supervised=True)')
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:

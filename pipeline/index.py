@@ -17,15 +17,12 @@ import pyarrow.parquet as pq
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.chunks import Staging
+from imageshards.pipeline.errors import LostError
 from imageshards.pipeline.facts import CONTENT_DIGITS, INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
 from imageshards.pipeline.shards import PLACES, Places, ShardFacts
-from imageshards.pipeline.source import SPLITS, JobError, Reason, Rejected
+from imageshards.pipeline.source import SPLITS, Reason, Rejected
 
 _ROW_GROUP = 1 << 16
-
-
-class LostError(JobError):
-    """Sources and records do not add up; nothing is published."""
 
 
 class Tallied:

@@ -1,13 +1,8 @@
 """The records job: what was read of SRC becomes a published version of a dataset."""
 
 import collections
-import contextlib
-import fcntl
 import gc
 import json
-import os
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,24 +10,25 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from imageshards.pipeline import plan, shards, storage
+from imageshards.pipeline.checksums import METADATA
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.command import many_imports
+from imageshards.pipeline.errors import LostError, UserError
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
-from imageshards.pipeline.index import LostError, Tallied, read_index, write_index
+from imageshards.pipeline.fingerprint import chunk_salt, normalization
+from imageshards.pipeline.index import Tallied, read_index, write_index
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.originals import Originals
-from imageshards.pipeline.publish import Dataset, previous_version, publish, recover
-from imageshards.pipeline.request import chunk_salt, normalization
-from imageshards.pipeline.seal import METADATA
-from imageshards.pipeline.source import UserError
+from imageshards.pipeline.publish import publish
 from imageshards.pipeline.sources.layouts import Reading
+from imageshards.pipeline.versions import Version, previous_version, work_folder
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
 
 def build(
-    reading: Reading, dataset: Dataset, request: str, new_pipeline: "Callable[[], beam.Pipeline]"
+    reading: Reading, version: Version, request: str, new_pipeline: "Callable[[], beam.Pipeline]"
 ) -> dict[str, Any]:
     """Publishes the dataset and returns what its metadata.json says of it.
 
@@ -42,11 +38,11 @@ def build(
       UserError: not one image could be read, or another job builds this version.
     """
     options = reading.options
-    with _work_folder(dataset):
+    with work_folder(version):
         staging = Staging(
             originals=Originals(reading.root),
-            work=dataset.work,
-            kept=previous_version(dataset),
+            work=version.work,
+            kept=previous_version(version),
             how=options.normalization(),
             labels=tuple(reading.labels),
             workers=options.worker_count(),
@@ -56,15 +52,15 @@ def build(
         names = _write_sources(reading, staging, previous)
         reading.sources.clear()  # from here on they are on the disk, and a million take 300 MB
         chunks = [Chunk(number, name) for number, name in enumerate(names.split())]
-        _run(new_pipeline, dataset, staging, chunks, rules, previous, options.shards)
+        _run(new_pipeline, version, staging, chunks, rules, previous, options.shards)
         gc.collect()  # what Beam leaves lying in circles
-        written = list(shards.load(dataset.work))
-        tallied = write_index(dataset.made / "index.parquet", staging, chunks, written)
+        written = list(shards.load(version.work))
+        tallied = write_index(version.unpublished / "index.parquet", staging, chunks, written)
         tallied.rejected += reading.rejected
         try:
             _check(found, tallied, reading.options)
         except UserError:
-            storage.remove(dataset.work)
+            storage.remove(version.work)
             raise
         about = {
             "fingerprint": request,
@@ -74,12 +70,12 @@ def build(
             "parameters": options.parameters(),
         }
         facts = [facts for facts, _ in written]
-        return publish(dataset, reading.labels, staging.how, facts, tallied, about, reading.root)
+        return publish(version, reading.labels, staging.how, facts, tallied, about, reading.root)
 
 
 def _run(
     new_pipeline: "Callable[[], beam.Pipeline]",
-    dataset: Dataset,
+    version: Version,
     staging: Staging,
     chunks: list[Chunk],
     rules: plan.Rules,
@@ -102,65 +98,8 @@ def _run(
         _ = (
             (rows, ghosts)
             | "Splits" >> DrawSplits(rules)  # ROWS
-            | "Shards" >> WriteShards(dataset, staging, chunks, wanted)
+            | "Shards" >> WriteShards(version, staging, chunks, wanted)
         )
-
-
-def clear(dataset: Dataset) -> None:
-    """Removes what a job left that was killed after it had published; not what a job holds that is running."""
-    if storage.is_bucket(dataset.work):
-        storage.remove(dataset.work)
-        return
-    with contextlib.suppress(UserError), _lock(dataset):
-        shutil.rmtree(dataset.work)
-
-
-@contextlib.contextmanager
-def _work_folder(dataset: Dataset) -> Iterator[None]:
-    """Holds `incomplete.<version>` for this job alone. What an earlier job staged there stays; it is used again.
-
-    A bucket has no lock. Two jobs of one version would write the same bytes there, if their sources are the same.
-
-    Raises:
-      UserError: another job builds this version; or it is in a bucket, and there already.
-    """
-    if storage.is_bucket(dataset.work):
-        if storage.exists(dataset.final / "dataset_info.json"):
-            raise UserError(
-                f"{dataset.final} is there with other content, and a bucket cannot let two versions change places at"
-                " once: give the next --version, or delete this one"
-            )
-        for name in ("shards", "dataset"):
-            storage.remove(dataset.work / name)
-        yield
-        return
-    with _lock(dataset):
-        recover(dataset)
-        for name in ("shards", "dataset"):
-            shutil.rmtree(dataset.work / name, ignore_errors=True)
-            (dataset.work / name).mkdir()
-        (dataset.work / "staged").mkdir(exist_ok=True)
-        yield
-
-
-@contextlib.contextmanager
-def _lock(dataset: Dataset) -> Iterator[None]:
-    """Holds the lock of the work folder. The system lets go of it when a job dies, however it dies."""
-    try:
-        dataset.work.mkdir(parents=True, exist_ok=True)
-        lock = (dataset.work / "lock").open("a+")
-    except OSError as error:
-        raise UserError(f"{dataset.work}: {error.strerror}; choose another folder with --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise UserError(f"{dataset.final}: {lock.read().strip()} is building it; wait, or stop that job") from error
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
-        yield
 
 
 def _previous(version: Path | None, options: Options) -> pa.Table | None:

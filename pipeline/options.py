@@ -9,8 +9,9 @@ from typing import Any, Literal
 from PIL import ImageColor
 from simple_parsing import field
 
+from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import Color, Encoding, Fit, Normalization
-from imageshards.pipeline.source import SPLITS, UserError
+from imageshards.pipeline.source import SPLITS
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
 

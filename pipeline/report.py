@@ -22,14 +22,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from imageshards.pipeline import seal, storage, tfrecord
+from imageshards.pipeline import checksums, storage, tfrecord
+from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.facts import CONTENT_DIGITS
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.index import Tallied
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.page import render, thumbnail_of
 from imageshards.pipeline.shards import read_frames
-from imageshards.pipeline.source import SPLITS, Reason, Rejected, UserError
+from imageshards.pipeline.source import SPLITS, Reason, Rejected
+from imageshards.pipeline.versions import published_name
 
 REPORT = "report.html"
 
@@ -57,34 +59,21 @@ def redraw(version: Path, src: str | None) -> Path:
       UserError: the version cannot be read.
     """
     try:
-        digests = seal.read_seal(version)
-        metadata = json.loads((version / seal.METADATA).read_text("utf-8"))
-        labels = (version / "label.labels.txt").read_text("utf-8").split("\n")[:-1]
+        digests = checksums.read_checksums(version)
+        metadata = json.loads(storage.read(version / checksums.METADATA))
+        labels = storage.read(version / "label.labels.txt").decode().split("\n")[:-1]
         tallied = Tallied(labels)
-        for batch in pq.ParquetFile(version / "index.parquet").iter_batches():
+        for batch in pq.ParquetFile(storage.open_read(version / "index.parquet")).iter_batches():
             tallied.add(batch)
+        name = published_name(version)
         tallied.rejected = _read_rejected(version / "rejected.csv")
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(f"{version}: cannot be read: {error}; imageshards-verify says what is wrong with it") from error
-    write_report(version, version.parent.name, version.name, labels, tallied, metadata, src)
-    digests[REPORT] = seal.file_digest(version / REPORT)
+    write_report(version, name, version.name, labels, tallied, metadata, src)
+    digests[REPORT] = checksums.file_checksum(version / REPORT)
     described = {name: value for name, value in metadata.items() if name != "sha256"}
-    storage.write(version / seal.METADATA, seal.seal(described, digests).encode())
+    storage.write(version / checksums.METADATA, checksums.metadata_text(described, digests).encode())
     return version / REPORT
-
-
-def newest_version(folder: Path) -> Path:
-    """Returns `folder` if it is a published version, else the newest one in it.
-
-    Raises:
-      UserError: there is none.
-    """
-    if (folder / "dataset_info.json").exists():
-        return folder
-    versions = [path.parent for path in folder.glob("*.*.*/dataset_info.json")]
-    if not versions:
-        raise UserError(f"{folder}: no published version; give one such as data/pexels/1.0.0")
-    return max(versions, key=lambda path: [int(part) if part.isdigit() else -1 for part in path.name.split(".")])
 
 
 def write_report(
@@ -355,7 +344,5 @@ def _count(number: int, word: str) -> str:
 
 
 def _read_rejected(path: Path) -> list[Rejected]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            Rejected(row["file"], Reason(row["reason"]), row["detail"]) for row in csv.DictReader(file, strict=True)
-        ]
+    lines = io.StringIO(storage.read(path).decode(), newline="")
+    return [Rejected(row["file"], Reason(row["reason"]), row["detail"]) for row in csv.DictReader(lines, strict=True)]

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from simple_parsing import field
 
@@ -29,9 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     options: ReportOptions = new_parser(NAME, ReportOptions).parse_args(list(arguments)).options
-    from imageshards.pipeline.report import newest_version, redraw
+    from imageshards.pipeline import storage
+    from imageshards.pipeline.report import redraw
+    from imageshards.pipeline.versions import find_versions
 
-    print(redraw(newest_version(Path(options.dataset)), options.src or None))
+    print(redraw(find_versions(storage.place(options.dataset))[-1], options.src or None))
     return 0
 
 

@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners import create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from imageshards.pipeline.source import UserError
+from imageshards.pipeline.errors import UserError
 
 _PORTABLE = ("flink", "portable", "prism", "spark")
 

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from imageshards.pipeline import storage, tfrecord
+from imageshards.pipeline.errors import JobError
 from imageshards.pipeline.plan import Rows
-from imageshards.pipeline.source import SPLITS, JobError
+from imageshards.pipeline.source import SPLITS
 
 # Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
 PLACES = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])

@@ -7,6 +7,9 @@ import re
 import sys
 import unicodedata
 
+from imageshards.pipeline.errors import JobError as JobError  # noqa: PLC0414
+from imageshards.pipeline.errors import UserError as UserError  # noqa: PLC0414 (its public place)
+
 SPLITS = ("train", "validation", "test")
 
 # What people call them, in folder names and manifests, in any case.
@@ -103,14 +106,6 @@ class Rejected:
     def is_asked_for(self) -> bool:
         """Says whether the user wanted it so."""
         return self.reason == Reason.LEFT_OUT
-
-
-class JobError(Exception):
-    """Something went wrong that its user did not do, and words say better than a traceback. Exit code 1."""
-
-
-class UserError(Exception):
-    """Something that its user can mend: the message names the file, the value and the fix. Exit code 2."""
 
 
 # Characters that a file name, a label or a line of CSV cannot hold without corrupting something further down.

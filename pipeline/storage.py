@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 from etils import epath
 
-from imageshards.pipeline.source import JobError, UserError
+from imageshards.pipeline.errors import JobError, StorageError, UserError
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a file's size is asked for before the file
@@ -29,10 +29,6 @@ _BLOCK = 1 << 20
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class StorageError(JobError):
-    """A bucket that cannot be reached, or refuses."""
 
 
 def place(name: str) -> Path:

@@ -21,8 +21,8 @@ from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, read_sources
 from imageshards.pipeline.lookalikes import QUARTERS
 from imageshards.pipeline.plan import Rows, Rules, Totals
-from imageshards.pipeline.publish import Dataset
 from imageshards.pipeline.source import SPLITS
+from imageshards.pipeline.versions import Version
 
 Key = Callable[[Rows, Rules], npt.NDArray[np.int64]]
 
@@ -118,7 +118,7 @@ class DrawSplits(beam.PTransform):  # type: ignore[misc]
 class WriteShards(beam.PTransform):  # type: ignore[misc]
     """ROWS with a split → the dataset's shards, each written, read again and checked by one worker."""
 
-    dataset: Dataset
+    version: Version
     staging: Staging
     chunks: list[Chunk]
     wanted: int
@@ -135,7 +135,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
     def _write(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
-        path = self.dataset.made / shard.name(self.dataset.name)
+        path = self.version.unpublished / shard.name(self.version.name)
         with storage.made_here(path) as here:
             places = shards.write_shard(here, rows, lambda number: self.staging.staged(self.chunks[number]))
         staging = self.staging

@@ -1,6 +1,6 @@
 """Reads published versions again, whole, and says what is not as it was published.
 
-Every file is held against its sealed checksum, every record against its CRC and its row of index.parquet, and the
+Every file is held against its published checksum, every record against its CRC and its row of index.parquet, and the
 counts in metadata.json and dataset_info.json against the records.
 """
 
@@ -18,53 +18,53 @@ import pyarrow.compute as pc
 from PIL import Image
 from tqdm import tqdm
 
-from imageshards.pipeline import seal, tfrecord
+from imageshards.pipeline import checksums, storage, tfrecord
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Tallied, read_index
 from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
-from imageshards.pipeline.source import SPLITS, UserError, printable
+from imageshards.pipeline.source import SPLITS, printable
+from imageshards.pipeline.versions import INFO
 
-_INFO = "dataset_info.json"
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 
 
 def verify(version: Path) -> Iterator[str]:
     """Yields, in words, all that is wrong with a published version; nothing where it is whole."""
     try:
-        sealed = seal.read_seal(version)
+        published = checksums.read_checksums(version)
     except _BROKEN as error:
-        yield f"{seal.METADATA}: {printable(str(error) or type(error).__name__)}"
+        yield f"{checksums.METADATA}: {printable(str(error) or type(error).__name__)}"
         return
-    shards = {name for name in sealed if ".tfrecord-" in name}
-    others = sealed.keys() - shards
-    for path in sorted(version.iterdir()):
-        if path.name not in sealed and not path.name.startswith("."):
-            yield f"{printable(path.name)}: it is no part of the dataset"
-    broken = list(_check_files(version, sealed, others))
-    yield from broken or _check_content(version, sealed)
+    shards = {name for name in published if ".tfrecord-" in name}
+    others = published.keys() - shards
+    for name in storage.names(version):
+        if name not in published and not name.startswith("."):
+            yield f"{printable(name)}: does not belong to the dataset; delete it"
+    broken = list(_check_files(version, published, others))
+    yield from broken or _check_content(version, published)
     if broken:  # what they say of the shards is worth nothing
-        yield from _check_files(version, sealed, shards)
+        yield from _check_files(version, published, shards)
 
 
-def _check_files(version: Path, sealed: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
-    for name in sorted(set(names) - {seal.METADATA}):
+def _check_files(version: Path, published: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
+    for name in sorted(set(names) - {checksums.METADATA}):
         try:
-            if seal.file_digest(version / name) != sealed[name]:
+            if checksums.file_checksum(version / name) != published[name]:
                 yield f"{name}: its bytes are not those that were published"
         except OSError as error:
-            yield f"{name}: {error.strerror}"
+            yield f"{name}: {error.strerror or error}"
 
 
-def _check_content(version: Path, sealed: Mapping[str, str]) -> Iterator[str]:
-    """Holds records, index and counts against each other. The files around the shards are those that were sealed."""
+def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]:
+    """Holds records, index and counts against each other. The files around the shards are those that were published."""
     written: dict[str, ShardFacts] = {}
     try:
-        metadata, info = (json.loads((version / name).read_text("utf-8")) for name in (seal.METADATA, _INFO))
-        labels = (version / "label.labels.txt").read_text("utf-8").split("\n")[:-1]
+        metadata, info = (json.loads(storage.read(version / name)) for name in (checksums.METADATA, INFO))
+        labels = storage.read(version / "label.labels.txt").decode().split("\n")[:-1]
         index = read_index(version)
         yield from _check_shards(version, metadata, labels, index, written)
         for name, facts in sorted(written.items()):
-            if facts.sha256 != sealed.get(name):
+            if facts.sha256 != published.get(name):
                 yield f"{name}: its bytes are not those that were published"
         yield from _check_counts(metadata, info, labels, index)
         yield from _check_rejected(version, metadata)
@@ -72,23 +72,9 @@ def _check_content(version: Path, sealed: Mapping[str, str]) -> Iterator[str]:
         yield f"it cannot be read as a dataset: {type(error).__name__}: {printable(str(error))}"
 
 
-def published_versions(folder: Path) -> list[Path]:
-    """Returns `folder` if it is a published version, else the versions in it.
-
-    Raises:
-      UserError: there is none.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give a published version, such as data/pexels/1.0.0")
-    versions = [folder] if (folder / _INFO).exists() else sorted(path.parent for path in folder.glob(f"[0-9]*/{_INFO}"))
-    if not versions:
-        raise UserError(f"{folder}: no published version, for there is no {_INFO}; give one such as data/pexels/1.0.0")
-    return versions
-
-
 def described(version: Path) -> str:
     """Returns, in words, what was found of a version that is as it was published."""
-    metadata = json.loads((version / seal.METADATA).read_text("utf-8"))
+    metadata = json.loads(storage.read(version / checksums.METADATA))
     several = metadata["duplicates"]["in_several_splits"]
     return f"{metadata['images']:,} images and {len(metadata['sha256'])} files are as they were published; " + (
         f"{several} of the pictures in several splits, as the source gave them"
@@ -160,19 +146,19 @@ def _check_counts(metadata: dict[str, Any], info: dict[str, Any], labels: list[s
     counts = tallied.counts()
     for name, count in counts.items():
         if metadata[name] != count:
-            yield f"{seal.METADATA}: {name} is {metadata[name]}, and index.parquet says {count}"
+            yield f"{checksums.METADATA}: {name} is {metadata[name]}, and index.parquet says {count}"
     if metadata["found"] != counts["images"] + sum(metadata["rejected"].values()):
-        yield f"{seal.METADATA}: {metadata['found']} files were found, and are not all written or rejected"
+        yield f"{checksums.METADATA}: {metadata['found']} files were found, and are not all written or rejected"
     for split in SPLITS:
         shards = index.filter(pc.field("split") == split).group_by("shard").aggregate([("key", "count")])
         lengths = [str(count) for count in shards.sort_by("shard")["key_count"].to_pylist()]
         said: list[str] = next((of["shardLengths"] for of in info["splits"] if of["name"] == split), [])
         if lengths != said:
-            yield f"{_INFO}: the shards of {split} hold {', '.join(lengths)} images, and it says {', '.join(said)}"
+            yield f"{INFO}: the shards of {split} hold {', '.join(lengths)} images, and it says {', '.join(said)}"
 
 
 def _check_rejected(version: Path, metadata: dict[str, Any]) -> Iterator[str]:
-    with (version / "rejected.csv").open(encoding="utf-8", newline="") as file:
-        lines = sum(1 for _ in csv.reader(file, strict=True)) - 1
+    text = io.StringIO(storage.read(version / "rejected.csv").decode(), newline="")
+    lines = sum(1 for _ in csv.reader(text, strict=True)) - 1
     if lines != sum(metadata["rejected"].values()) + sum(metadata["rejected_rows"].values()):
-        yield f"rejected.csv: {lines} lines, and {seal.METADATA} counts otherwise"
+        yield f"rejected.csv: {lines} lines, and {checksums.METADATA} counts otherwise"

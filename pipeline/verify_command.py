@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from simple_parsing import field
 
@@ -26,10 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     options: VerifyOptions = new_parser(NAME, VerifyOptions).parse_args(list(arguments)).options
-    from imageshards.pipeline.verify import described, published_versions, verify
+    from imageshards.pipeline import storage
+    from imageshards.pipeline.verify import described, verify
+    from imageshards.pipeline.versions import find_versions
 
     damaged = False
-    for version in published_versions(Path(options.dataset)):
+    for version in find_versions(storage.place(options.dataset)):
         findings = []
         for finding in verify(version):
             findings.append(finding)

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.__main__ import main
-from imageshards.pipeline.seal import file_digest, read_seal
+from imageshards.pipeline.checksums import file_checksum, read_checksums
 
 from .conftest import draw_tree
 
@@ -130,7 +130,9 @@ def test_a_bucket_in_and_out_gives_what_folders_give(tmp_path: Path, bucket: Buc
         here / "index.parquet", columns=columns
     )
     assert all(
-        file_digest(version / name) == digest for name, digest in read_seal(version).items() if name != "metadata.json"
+        file_checksum(version / name) == digest
+        for name, digest in read_checksums(version).items()
+        if name != "metadata.json"
     )
     assert tfds.builder_from_directory(str(there)).info.splits.total_num_examples == IMAGES
     assert storage.names(storage.place(f"{url}/data/pets")) == ["1.0.0"]

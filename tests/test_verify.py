@@ -1,4 +1,4 @@
-"""The seal of a published version: whatever changes, in whatever file, is found and named."""
+"""The checksums of a published version: whatever changes, in whatever file, is found and named."""
 
 import json
 import random
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imageshards.pipeline.seal import file_digest, seal
+from imageshards.pipeline.checksums import file_checksum, metadata_text
 from imageshards.pipeline.verify import verify
 from imageshards.pipeline.verify_command import main
 
@@ -27,12 +27,12 @@ def version(tmp_path: Path, records: Command) -> Path:
     return tmp_path / "data/pets/1.0.0"
 
 
-def reseal(version: Path) -> None:
-    """Seals a version anew, as if it had been published as it is now."""
+def checksum_again(version: Path) -> None:
+    """Writes checksums of the files as they are now."""
     metadata = json.loads((version / "metadata.json").read_text())
     del metadata["sha256"]
-    digests = {path.name: file_digest(path) for path in version.iterdir() if path.name != "metadata.json"}
-    (version / "metadata.json").write_text(seal(metadata, digests))
+    checksums = {path.name: file_checksum(path) for path in version.iterdir() if path.name != "metadata.json"}
+    (version / "metadata.json").write_text(metadata_text(metadata, checksums))
 
 
 def test_a_whole_version_has_no_findings(version: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +71,7 @@ def test_missing_cut_and_foreign_files_are_named(version: Path, name: str) -> No
     path.unlink()
     assert any(finding.startswith(name) for finding in verify(version))
     (version / "notes.txt").write_text("mine")
-    assert "notes.txt: it is no part of the dataset" in list(verify(version))
+    assert "notes.txt: does not belong to the dataset; delete it" in list(verify(version))
 
 
 def test_records_are_held_against_the_index_even_where_every_checksum_is_right(version: Path) -> None:
@@ -86,10 +86,10 @@ def test_records_are_held_against_the_index_even_where_every_checksum_is_right(v
         place = table.schema.get_field_index(column)
         changed = table.set_column(place, table.schema.field(place), pa.array(values, table.schema.field(place).type))
         pq.write_table(changed, version / "index.parquet")
-        reseal(version)
+        checksum_again(version)
         assert any(finding in found for found in verify(version)), column
     pq.write_table(table.slice(1), version / "index.parquet")
-    reseal(version)
+    checksum_again(version)
     findings = list(verify(version))
     assert any("images is 30, and index.parquet says 29" in finding for finding in findings)
 
@@ -99,7 +99,7 @@ def test_counts_are_held_against_the_records(version: Path) -> None:
     (version / "dataset_info.json").write_text(re.sub(r'"\d+"\n\s*\]', '"7"]', info, count=1))
     with (version / "rejected.csv").open("a") as file:
         file.write("cat/more.jpg,empty,\n")
-    reseal(version)
+    checksum_again(version)
     findings = "\n".join(verify(version))
     assert "dataset_info.json: the shards of" in findings
     assert "rejected.csv: 2 lines" in findings

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from imageshards.pipeline.source import SPLITS, UserError
+from imageshards.pipeline.versions import published_versions
 
 _MOST_SHUFFLED = 2_048  # the records lie in a salted order already
 _SHARDS_AT_ONCE = 8
@@ -86,12 +87,12 @@ def open_dataset(name: str, data: str, validation_percent: int) -> Dataset:
     """
     name, _, version = name.partition(":")
     folder = Path(data) / name
-    versions = [path.parent for path in folder.glob("*.*.*/dataset_info.json")]
+    versions = published_versions(folder)
     wanted = [path for path in versions if path.name == version] if version else versions
     if wanted:
-        builder = tfds.builder_from_directory(str(max(wanted, key=lambda path: tfds.core.Version(path.name))))
+        builder = tfds.builder_from_directory(str(wanted[-1]))
     elif versions:
-        raise UserError(f"{folder}: no version {version}, only {', '.join(sorted(path.name for path in versions))}")
+        raise UserError(f"{folder}: no version {version}, only {', '.join(path.name for path in versions)}")
     else:
         builder = _from_catalogue(f"{name}:{version}" if version else name, data)
     _check_features(builder)

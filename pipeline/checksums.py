@@ -1,0 +1,50 @@
+"""The checksums of a published version: metadata.json holds the sha256 of every file, and of itself.
+
+Its own is computed with zeros in its place, so that no bit of any file can change unnoticed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from imageshards.pipeline import storage
+
+METADATA = "metadata.json"
+_BLANK = "0" * 64
+
+
+def metadata_text(described: Mapping[str, Any], checksums: Mapping[str, str]) -> str:
+    """Returns the text of metadata.json: what is `described`, and the `checksums` of the other files by name."""
+    metadata = {**described, "sha256": {**checksums, METADATA: _BLANK}}
+    text = json.dumps(metadata, indent=2, sort_keys=True, ensure_ascii=False)
+    return text.replace(_entry(_BLANK), _entry(_sha256(text)))
+
+
+def read_checksums(version: Path) -> dict[str, str]:
+    """Returns the checksums that a version was published with, by file name.
+
+    Raises:
+      OSError, ValueError: metadata.json cannot be read, or is not as it was written.
+    """
+    text = storage.read(version / METADATA).decode()
+    checksums: dict[str, str] = json.loads(text)["sha256"]
+    own = checksums[METADATA]
+    if text.count(_entry(own)) != 1 or _sha256(text.replace(_entry(own), _entry(_BLANK))) != own:
+        raise ValueError("it was changed after it was written")
+    return checksums
+
+
+def file_checksum(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
+    with storage.open_read(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _entry(checksum: str) -> str:
+    return f'"{METADATA}": "{checksum}"'

@@ -1,0 +1,237 @@
+"""The versions of a dataset: which are there, which is the newest, which are ours, and how one replaces another.
+
+A version is the folder OUT/<dataset>/<number>. It is built in a sibling folder, `incomplete.<number>`, that one job
+holds by a lock, and one rename publishes it. Where it replaces a version, the two folders change places at once.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from imageshards.pipeline import storage
+from imageshards.pipeline.checksums import METADATA
+from imageshards.pipeline.errors import UserError
+
+INFO = "dataset_info.json"
+"""The file that is written last: with it a folder is a published version, for TFDS too."""
+
+_MARKERS = ("features.json", INFO)  # TFDS looks for the first, and then believes the second
+_NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_RENAME_EXCHANGE = 2  # of linux/fs.h
+_RENAME_SWAP = 2  # of macOS's stdio.h
+_ASIDE = "replaced"
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One version of a dataset, published or not."""
+
+    folder: Path  # OUT/<dataset>, which holds all versions
+    number: str  # such as 1.0.0
+
+    @property
+    def name(self) -> str:
+        """The dataset's name, as in tfds.load(name)."""
+        return self.folder.name
+
+    @property
+    def path(self) -> Path:
+        """The published folder."""
+        return self.folder / self.number
+
+    @property
+    def work(self) -> Path:
+        """The folder of the job that builds the version."""
+        return self.folder / f"incomplete.{self.number}"
+
+    @property
+    def unpublished(self) -> Path:
+        """The folder that becomes `path`."""
+        return self.work / "dataset"
+
+
+def is_version_number(text: str) -> bool:
+    """Says whether TFDS takes `text` for a version: three whole numbers without leading zeros."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def is_published(path: Path) -> bool:
+    """Says whether this folder is a published version of any TFDS dataset."""
+    return storage.exists(path / INFO)
+
+
+def published_versions(folder: Path) -> list[Path]:
+    """Returns the published versions in a dataset's folder, the oldest first; a `2.0.0.bak` is none."""
+    numbers = sorted(filter(is_version_number, storage.names(folder)), key=_order)
+    return [folder / number for number in numbers if is_published(folder / number)]
+
+
+def find_versions(folder: Path) -> list[Path]:
+    """Returns `folder` alone if it is a published version, else those in it, the oldest first.
+
+    Raises:
+      UserError: there is none.
+    """
+    versions = [folder] if is_published(folder) else published_versions(folder)
+    if not versions:
+        raise UserError(f"{folder}: no published version is there; give a folder such as data/pexels/1.0.0")
+    return versions
+
+
+def published_name(path: Path) -> str:
+    """Returns the name that a version was published under, also where its folder was renamed or moved since.
+
+    Raises:
+      OSError, ValueError: dataset_info.json cannot be read.
+    """
+    return str(json.loads(storage.read(path / INFO))["name"])
+
+
+def previous_version(version: Version) -> Path | None:
+    """Returns the published version of ours that this one replaces, else the newest; None where there is none."""
+    ours = [path for path in published_versions(version.folder) if storage.exists(path / METADATA)]
+    return version.path if version.path in ours else ours[-1] if ours else None
+
+
+def read_metadata(version: Version) -> dict[str, Any] | None:
+    """Returns metadata.json of a published version; None where there is none, or it cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        if is_published(version.path):
+            metadata: dict[str, Any] = json.loads(storage.read(version.path / METADATA))
+            return metadata
+    return None
+
+
+@contextlib.contextmanager
+def work_folder(version: Version) -> Iterator[None]:
+    """Holds `version.work` for this job alone. What an earlier job staged there stays, to be used again.
+
+    A bucket has no lock. Two jobs of one version would write the same bytes there, if their sources are the same.
+
+    Raises:
+      UserError: another job builds this version; or it is in a bucket, and published already.
+    """
+    if storage.is_bucket(version.work):
+        if is_published(version.path):
+            raise UserError(
+                f"{version.path} exists with other content, and a version in a bucket cannot be replaced in one step:"
+                " give the next --version, or delete this one"
+            )
+        for name in ("shards", "dataset"):
+            storage.remove(version.work / name)
+        yield
+        return
+    with _lock(version):
+        _recover(version)
+        for name in ("shards", "dataset"):
+            shutil.rmtree(version.work / name, ignore_errors=True)
+            (version.work / name).mkdir()
+        (version.work / "staged").mkdir(exist_ok=True)
+        yield
+
+
+def publish_folder(version: Version) -> None:
+    """Renames `unpublished` to `path`; an older version changes places with it, and goes with the work folder.
+
+    A bucket has no rename: there the files are copied, those last without which TFDS sees no version.
+    """
+    if storage.is_bucket(version.path):
+        names = storage.names(version.unpublished)
+        storage.copy(version.unpublished, version.path, [name for name in names if name not in _MARKERS])
+        for name in _MARKERS:
+            storage.copy(version.unpublished, version.path, [name])
+        storage.remove(version.work)
+        return
+    for path in version.unpublished.iterdir():
+        _flush(path)
+    if version.path.exists():
+        _exchange(version.unpublished, version.path)
+    else:
+        version.unpublished.rename(version.path)
+    _flush(version.folder)
+    shutil.rmtree(version.work)
+
+
+def remove_leftovers(version: Version) -> None:
+    """Removes what a job left that was killed after it had published; not what a running job holds."""
+    if storage.is_bucket(version.work):
+        storage.remove(version.work)
+        return
+    with contextlib.suppress(UserError), _lock(version):
+        shutil.rmtree(version.work)
+
+
+@contextlib.contextmanager
+def _lock(version: Version) -> Iterator[None]:
+    """Holds the lock of the work folder. The system releases it when a job dies, however it dies."""
+    try:
+        version.work.mkdir(parents=True, exist_ok=True)
+        lock = (version.work / "lock").open("a+")
+    except OSError as error:
+        raise UserError(f"{version.work}: {error.strerror}; choose another folder with --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise UserError(f"{version.path}: {lock.read().strip()} is building it; wait, or stop that job") from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        yield
+
+
+def _recover(version: Version) -> None:
+    """Puts a version back that a killed job, on a system that cannot exchange folders, had moved aside."""
+    aside = version.work / _ASIDE
+    if aside.exists() and not version.path.exists():
+        aside.rename(version.path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Lets two folders change places in one step where the system can (Linux, macOS), else in three."""
+    if not _exchange_at_once(os.fsencode(one), os.fsencode(other)):
+        aside = one.with_name(_ASIDE)
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
+
+
+def _exchange_at_once(one: bytes, other: bytes) -> bool:
+    """Returns False where the system or the file system cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "linux" and hasattr(libc, "renameat2"):
+        at_cwd = -100
+        failed = libc.renameat2(at_cwd, one, at_cwd, other, _RENAME_EXCHANGE)
+    elif sys.platform == "darwin":
+        failed = libc.renamex_np(one, other, _RENAME_SWAP)
+    else:
+        return False
+    number = ctypes.get_errno()
+    if failed and number not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        raise OSError(number, os.strerror(number), os.fsdecode(one))
+    return not failed
+
+
+def _order(number: str) -> tuple[int, ...]:
+    return tuple(map(int, number.split(".")))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
