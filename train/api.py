@@ -20,8 +20,9 @@ from imageshards.pipeline.keywords import command_line, takes_options_of
 from imageshards.pipeline.source import SPLITS, UserError
 from imageshards.train.cross_validation import CROSS_VALIDATION
 from imageshards.train.intervals import Estimate
+from imageshards.train.keras_settings import check_settings
 from imageshards.train.options import Options
-from imageshards.train.prediction import Classifier, Prediction, image_files
+from imageshards.train.prediction import Classifier, Prediction, find_images
 from imageshards.train.progress import Report, silent
 from imageshards.train.runs import RUN, new_run
 
@@ -77,7 +78,7 @@ class Run:
         Raises:
           UserError: the model file is damaged, or has parts that imageshards does not make.
         """
-        _check_tensorflow()
+        _check_keras()
         from imageshards.train.model_file import load_model
 
         return load_model(self.path)
@@ -90,12 +91,13 @@ class Run:
     def predict(self, images: Iterable[str | Path], top: int = 3) -> list[Prediction]:
         """Returns the `top` most probable labels of image files, and of the images in folders.
 
-        A file that cannot be read has an `error` instead of names.
+        What cannot be read has an `error` instead of names.
 
         Raises:
           UserError: something does not exist, or a folder has no images.
         """
-        return list(self.classifier.predict(list(image_files(images)), top))
+        files, unreadable = find_images(images)
+        return [*self.classifier.predict(files, top), *unreadable]
 
     def mistakes(self, split: str) -> list[dict[str, Any]]:
         """Returns the rows of predictions.csv that are wrong, of a split, those it was surest of first."""
@@ -150,14 +152,15 @@ def open_run(path: str | Path) -> Run:
 
 def _train(options: Options, report: Report) -> Run:
     start = time.monotonic()
-    _check_tensorflow()
+    _check_keras()
     from imageshards.train.assessment import Assessment
+    from imageshards.train.failures import in_words
     from imageshards.train.fit import fit
     from imageshards.train.input import open_dataset
 
     dataset = open_dataset(options.dataset, options.data, options.validation_percent)
     runs = Path(options.runs)
-    with new_run(runs, options.run_name()) as folder:
+    with in_words(dataset.folder, runs), new_run(runs, options.run_name()) as folder:
         fitted = fit(options, dataset, runs / ".features", folder / "tensorboard", report)
         assessment = Assessment(list(_evaluations(dataset, fitted)), _cross_validation(dataset, fitted))
         metrics = assessment.metrics() | {
@@ -234,6 +237,7 @@ def _settings(options: Options, dataset: "Dataset") -> dict[str, Any]:
     }
 
 
-def _check_tensorflow() -> None:
+def _check_keras() -> None:
     if find_spec("tensorflow") is None:
         raise UserError("tensorflow is not installed; training needs: pip install 'imageshards[train]'")
+    check_settings()

@@ -6,12 +6,14 @@ that are larger than memory train too. Its name changes with the dataset, the sp
 
 import hashlib
 import math
+import secrets
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from imageshards.train.input import Dataset, evaluation_batches
 from imageshards.train.progress import Progress, Report, silent
@@ -26,19 +28,28 @@ def features_of(dataset: Dataset, split: str, backbone: keras.Model, folder: Pat
     path = folder / f"{_name(dataset, split, backbone)}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".tmp")
-        shape = (dataset.count(split), backbone.output_shape[-1])
-        features = np.lib.format.open_memmap(aside, "w+", np.float32, shape)
-        start = 0
-        for images, _ in evaluation_batches(dataset, split, _BATCH):
-            batch = backbone.predict_on_batch(images)
-            features[start : start + len(batch)] = batch
-            start += len(batch)
-            report(Progress(f"features of {split}", start, shape[0]))
-        features.flush()
-        aside.replace(path)
+        aside = folder / f"{path.stem}-{secrets.token_hex(4)}.tmp"  # another run may be computing the same
+        try:
+            _write_features(aside, dataset, split, backbone, report)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     kept: Floats = np.load(path, mmap_mode="r")
     return kept
+
+
+def _write_features(path: Path, dataset: Dataset, split: str, backbone: keras.Model, report: Report) -> None:
+    """Writes a .npy file batch by batch: on a full disk that is an error, where a memory map would end the process."""
+    pixels = tf.TensorSpec((None, *dataset.image_shape), tf.uint8)
+    compute = tf.function(lambda images: backbone(images, training=False), input_signature=[pixels])
+    shape = (dataset.count(split), backbone.output_shape[-1])
+    done = 0
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_2_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for images, _ in evaluation_batches(dataset, split, _BATCH):
+            file.write(compute(images).numpy().astype("<f4").tobytes())
+            done += len(images)
+            report(Progress(f"features of {split}", done, shape[0]))
 
 
 class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]

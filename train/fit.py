@@ -1,10 +1,13 @@
 """Training: from a dataset and options to a fitted model and how it got there."""
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
+import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from imageshards.pipeline.source import UserError
+from imageshards.pipeline.source import JobError, UserError
 from imageshards.train import models
 from imageshards.train.features import FeatureBatches, features_of
 from imageshards.train.input import Dataset, evaluation_batches, labels, training_batches
@@ -52,8 +55,9 @@ class Fitted:
 
 def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path, report: Report) -> Fitted:
     """Trains what the options name on the dataset's train split."""
-    keras.utils.set_random_seed(options.seed)
-    with strategy().scope():
+    sees_pixels = options.model != "mobilenet" or not options.keeps_features
+    devices = strategy() if sees_pixels else tf.distribute.get_strategy()  # a head is too little to share
+    with devices.scope(), _seeded(options.seed):
         if options.model == "mobilenet":
             return _transfer(options, dataset, features_folder, logs, report)
         shape, count = dataset.image_shape, len(dataset.labels)
@@ -64,6 +68,17 @@ def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path, r
         run = _Run(options, dataset, logs, report)
         run.train(model, *_batches(options, dataset), options.epochs, options.learning_rate or 1e-3)
         return run.fitted(model, _probabilities(model, dataset))
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Makes the layers that Keras builds start from `seed`: it draws theirs from Python's generator."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def strategy() -> tf.distribute.Strategy:
@@ -100,8 +115,8 @@ def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: P
         _train_on_features(run, top, options, dataset, features)
     if options.fine_tune and not run.interrupted:
         bottom.trainable = True
-        run.train(model, *_batches(options, dataset), options.fine_tune, _FINE_TUNING_RATE)
-        features, head = {}, None
+        if run.improve(model, *_batches(options, dataset), options.fine_tune, _FINE_TUNING_RATE):
+            features, head = {}, None
     if head is not None:
         return run.fitted(model, {split: head.probabilities(each) for split, each in features.items()}, head)
     if features:
@@ -149,8 +164,10 @@ def _rate_of_head(options: Options, dataset: Dataset) -> Any:
 
 def _batches(options: Options, dataset: Dataset) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
     augment = models.augmentation(dataset.image_shape, options.seed) if options.augment else None
-    batch_size = options.images_a_step(dataset.count("train"))
-    training = training_batches(dataset, batch_size, options.shuffle_buffer, options.seed, augment)
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    batch_size = max(options.images_a_step(dataset.count("train")), devices)
+    even = devices > 1
+    training = training_batches(dataset, batch_size, options.shuffle_buffer, options.seed, augment, even=even)
     if "validation" not in dataset.splits:
         return training, None
     validation = evaluation_batches(dataset, "validation", 64)
@@ -170,6 +187,7 @@ class _Run:
         self._report = report
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
+        self._best_value = math.nan
         self.interrupted = False
 
     def fitted(self, model: keras.Model, probabilities: dict[str, Floats], head: LinearHead | None = None) -> Fitted:
@@ -180,12 +198,7 @@ class _Run:
         self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: Any, steps_at_once: int = 1
     ) -> None:
         """Trains for up to `epochs`; the weights of the best one are the model's afterwards."""
-        model.compile(
-            keras.optimizers.Adam(rate),
-            "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            steps_per_execution=steps_at_once,
-        )
+        _compile(model, rate, steps_at_once)
         watched = ("val_" if validation is not None else "") + self._options.watch
         patience = self._options.patience or epochs
         mode = "min" if self._options.watch == "loss" else "max"
@@ -210,9 +223,28 @@ class _Run:
             self.interrupted = True
             if best.best_weights is not None:
                 model.set_weights(best.best_weights)
-        if len(self.history) > before:
-            values = [epoch[watched] for epoch in self.history[before:]]
-            self.best_epoch = before + int((np.argmin if mode == "min" else np.argmax)(values)) + 1
+        values = [epoch[watched] for epoch in self.history[before:]]
+        best_of_these = int((np.argmin if mode == "min" else np.argmax)(values))
+        self.best_epoch = before + best_of_these + 1
+        self._best_value = values[best_of_these]
+
+    def improve(self, model: keras.Model, training: Any, validation: Any, epochs: int, rate: float) -> bool:
+        """Trains a model further; where no epoch is better than what it was, it stays that, and False is returned."""
+        weights, epoch = model.get_weights(), self.best_epoch
+        _compile(model, rate)
+        new = training if validation is None else validation
+        before = model.evaluate(new, verbose=0, return_dict=True)[self._options.watch]
+        self.train(model, training, validation, epochs, rate)
+        better = self._best_value < before if self._options.watch == "loss" else self._best_value > before
+        if not better:
+            model.set_weights(weights)
+            self.best_epoch = epoch
+        return bool(better)
+
+
+def _compile(model: keras.Model, rate: Any, steps_at_once: int = 1) -> None:
+    loss, optimizer = "sparse_categorical_crossentropy", keras.optimizers.Adam(rate)
+    model.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=steps_at_once)
 
 
 class _History(keras.callbacks.Callback):  # type: ignore[misc]
@@ -229,6 +261,12 @@ class _History(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = {**(logs or {}), "seconds": round(time.monotonic() - self._start, 3)}
         self._history.append({"epoch": len(self._history) + 1, **values})
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            raise JobError(
+                f"training diverged: in epoch {len(self._history)} the {wrong[0]} is not a finite number;"
+                " try a lower --learning-rate"
+            )
         self._report(Progress("epoch", epoch + 1, self.params["epochs"], values))
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.file_adapters import FileFormat
 
-from imageshards.pipeline.source import SPLITS, UserError
+from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UserError
 from imageshards.pipeline.versions import published_versions
 
 _MOST_SHUFFLED = 2_048  # the records lie in a salted order already
@@ -30,6 +31,11 @@ class Dataset:
     builder: tfds.core.DatasetBuilder
     splits: dict[str, str]
     _columns: dict[str, tuple[list[str], npt.NDArray[np.int64]]] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where its records are."""
+        return Path(self.builder.data_dir)
 
     @property
     def labels(self) -> list[str]:
@@ -72,7 +78,7 @@ class Dataset:
 
     def metadata(self) -> dict[str, Any]:
         """Returns what the records job wrote of a dataset of ours; nothing of another."""
-        path = Path(self.builder.data_dir) / "metadata.json"
+        path = self.folder / "metadata.json"
         metadata: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         return metadata if "normalization" in metadata else {}
 
@@ -90,19 +96,25 @@ def open_dataset(name: str, data: str, validation_percent: int) -> Dataset:
     versions = published_versions(folder)
     wanted = [path for path in versions if path.name == version] if version else versions
     if wanted:
-        builder = tfds.builder_from_directory(str(wanted[-1]))
+        builder = _in_folder(wanted[-1])
     elif versions:
         raise UserError(f"{folder}: no version {version}, only {', '.join(path.name for path in versions)}")
     else:
         builder = _from_catalogue(f"{name}:{version}" if version else name, data)
     _check_features(builder)
-    splits = {split: split for split in SPLITS if split in builder.info.splits}
+    return Dataset(builder, _splits(builder.info, validation_percent))
+
+
+def _splits(info: tfds.core.DatasetInfo, validation_percent: int) -> dict[str, str]:
+    """Returns TFDS's words for train, validation and test, where there are such splits."""
+    splits = {SPLIT_NAMES[name.lower()]: name for name in info.splits if name.lower() in SPLIT_NAMES}
+    splits |= {split: split for split in SPLITS if split in info.splits}
     if "train" not in splits:
-        raise UserError(f"{builder.info.full_name}: no train split, only {', '.join(builder.info.splits)}")
-    if "validation" not in splits and builder.info.splits["train"].num_examples > 1:
-        edge = 100 - validation_percent
-        splits |= {"train": f"train[:{edge}%]", "validation": f"train[{edge}%:]"}
-    return Dataset(builder, {split: splits[split] for split in SPLITS if split in splits})
+        raise UserError(f"{info.full_name}: no train split, only {', '.join(info.splits)}")
+    train, edge = splits["train"], 100 - validation_percent
+    if "validation" not in splits and info.splits[f"{train}[{edge}%:]"].num_examples:
+        splits |= {"train": f"{train}[:{edge}%]", "validation": f"{train}[{edge}%:]"}
+    return {split: splits[split] for split in SPLITS if split in splits}
 
 
 def training_batches(
@@ -112,11 +124,14 @@ def training_batches(
     seed: int,
     augment: Any = None,
     kept_bytes: int = _KEPT_BYTES,
+    *,
+    even: bool = False,
 ) -> tf.data.Dataset:
     """Yields the training images in another order every epoch; the order is decided by `seed`.
 
     Where all their pixels fit into `kept_bytes` they are decoded once. Else images are shuffled as they are stored,
-    which takes a tenth of the pixels' memory, and decoded in every epoch.
+    which takes a tenth of the pixels' memory, and decoded in every epoch. With `even`, an epoch leaves out the images
+    that do not fill a batch, which are others in every epoch: a device without an image has no gradient to share.
     """
     count = dataset.count("train")
     if count * math.prod(dataset.image_shape) <= kept_bytes:
@@ -126,7 +141,7 @@ def training_batches(
         buffer = shuffle_buffer or min(_MOST_SHUFFLED, count)
         records = _records(dataset, "train", seed).shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
         images = _decoded(dataset, records)
-    batches = images.batch(batch_size)
+    batches = images.batch(batch_size, drop_remainder=even)
     if augment is not None:
         batches = batches.map(
             lambda images, labels: (tf.cast(augment(images, training=True), tf.uint8), labels),
@@ -172,12 +187,13 @@ def _read_columns(dataset: Dataset, split: str) -> tuple[list[str], npt.NDArray[
 def _records(dataset: Dataset, split: str, seed: int | None = None) -> tf.data.Dataset:
     """Yields the serialized records of a split, in order; with a seed, shards in another order every epoch, mixed."""
     pieces = dataset.builder.info.splits[dataset.splits[split]].file_instructions
+    read = _array_records if dataset.builder.info.file_format == FileFormat.ARRAY_RECORD else _tfrecords
     skips, takes = (np.array([getattr(piece, name) for piece in pieces], np.int64) for name in ("skip", "take"))
     files = tf.data.Dataset.from_tensor_slices(([piece.filename for piece in pieces], skips, takes))
     if seed is not None:
         files = files.shuffle(len(pieces), seed=seed, reshuffle_each_iteration=True)
     records = files.interleave(
-        lambda name, skip, take: tf.data.TFRecordDataset(name, buffer_size=_READ_BYTES).skip(skip).take(take),
+        lambda name, skip, take: read(name).skip(skip).take(take),
         cycle_length=1 if seed is None else _SHARDS_AT_ONCE,
     )
     return records.apply(tf.data.experimental.assert_cardinality(dataset.count(split)))
@@ -195,6 +211,30 @@ def _parsed(
     """Yields what `chosen` takes of the features of these names."""
     wanted = tfds.features.FeaturesDict({name: dataset.builder.info.features[name] for name in names})
     return records.map(lambda record: chosen(wanted.deserialize_example(record)), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _tfrecords(name: tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(name, buffer_size=_READ_BYTES)
+
+
+def _array_records(name: tf.Tensor) -> tf.data.Dataset:
+    """Yields the records of a file in TFDS's other format, which tf.data cannot read by itself."""
+    from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+    def records(path: bytes) -> Iterator[bytes]:
+        yield from ArrayRecordDataSource(path.decode())
+
+    return tf.data.Dataset.from_generator(records, args=(name,), output_signature=tf.TensorSpec((), tf.string))
+
+
+def _in_folder(folder: Path) -> tfds.core.DatasetBuilder:
+    try:
+        return tfds.builder_from_directory(str(folder))
+    except Exception as error:  # of JSON, protobuf or TFDS, as the file is damaged
+        raise UserError(
+            f"{folder}: TFDS cannot read dataset_info.json or features.json ({error}); if imageshards made it,"
+            " remove the folder and build it again"
+        ) from error
 
 
 def _from_catalogue(name: str, data: str) -> tfds.core.DatasetBuilder:

@@ -3,6 +3,7 @@
 What happens to the pixels is inside the model, so that training, prediction and every export agree on it.
 """
 
+import os
 from pathlib import Path
 
 import keras
@@ -14,6 +15,13 @@ from imageshards.train.options import Backbone, Head
 Shape = tuple[int, int, int]
 
 WIDTHS = {"mobilenet": 0.25, "mobilenet_v2": 0.35}
+_SMALLEST = {"mobilenet": 32, "mobilenet_v2": 32}  # pixels, of either side
+_SMALLEST_CNN = 18  # or nothing is left after its convolutions
+_PRETRAINED = {  # widths that have ImageNet weights, as their files name them
+    "mobilenet": {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"},
+    "mobilenet_v2": {0.35: "0.35", 0.5: "0.5", 0.75: "0.75", 1.0: "1.0", 1.3: "1.3", 1.4: "1.4"},
+}
+_PRETRAINED_SIZES = {"mobilenet": (128, 160, 192, 224), "mobilenet_v2": (96, 128, 160, 192, 224)}
 _LAST_LAYER = {"mobilenet": "conv_pw_13_relu", "mobilenet_v2": "out_relu"}
 
 
@@ -27,15 +35,18 @@ def backbone(shape: Shape, name: Backbone, alpha: float, weights: str, *, pooled
     """
     build = {"mobilenet": keras.applications.MobileNet, "mobilenet_v2": keras.applications.MobileNetV2}[name]
     height, width, channels = shape
+    alpha = alpha or WIDTHS[name]
+    _check_backbone(name, height, width, alpha, weights)
     try:
         base = build(
             input_shape=(height, width, 3),
-            alpha=alpha or WIDTHS[name],
+            alpha=alpha,
             include_top=False,
             weights=None if weights == "none" else weights,
         )
     except Exception as error:  # Keras raises what urllib, h5py or it itself happens to
-        raise UserError(_no_weights(name, alpha, weights, error)) from error
+        file = _weights_file(name, alpha, height, width)
+        raise UserError(_no_weights(file, weights, error)) from error
     base.trainable = False
     images = keras.Input(shape, dtype="uint8", name="image")
     pixels = layers.Concatenate()([images] * 3) if channels == 1 else images
@@ -76,7 +87,16 @@ def mnist(shape: Shape, labels: int, hidden: list[int]) -> keras.Model:
 
 
 def cnn(shape: Shape, labels: int, seed: int) -> keras.Model:
-    """Returns the convolutional net of the cats-and-dogs tutorials."""
+    """Returns the convolutional net of the cats-and-dogs tutorials.
+
+    Raises:
+      UserError: the images are too small for it.
+    """
+    if min(shape[:2]) < _SMALLEST_CNN:
+        raise UserError(
+            f"the images are {shape[0]} × {shape[1]} pixels, and the model cnn takes {_SMALLEST_CNN} × {_SMALLEST_CNN}"
+            " or more: build the records with a larger --size, or train with --model mnist"
+        )
     images = keras.Input(shape, dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255)(images)
     x = layers.MaxPooling2D()(layers.Conv2D(32, 3, activation="relu")(x))
@@ -93,7 +113,7 @@ def imagenet(weights: str = "imagenet") -> keras.Model:
     try:
         base = keras.applications.MobileNet(alpha=WIDTHS["mobilenet"], weights=weights)
     except Exception as error:
-        raise UserError(_no_weights("mobilenet", 0, weights, error)) from error
+        raise UserError(_no_weights("mobilenet_2_5_224_tf.h5", weights, error)) from error
     images = keras.Input((224, 224, 3), dtype="uint8", name="image")
     return keras.Model(images, base(layers.Rescaling(1 / 127.5, offset=-1)(images), training=False), name="imagenet")
 
@@ -110,12 +130,33 @@ def augmentation(shape: Shape, seed: int) -> keras.Model:
     return keras.Model(images, x, name="augmentation")
 
 
-def _no_weights(name: str, alpha: float, weights: str, error: Exception) -> str:
-    if weights not in ("imagenet", "none") and not Path(weights).is_file():
-        return f"--weights {weights}: no such file"
-    if weights == "imagenet":
-        return (
-            f"the ImageNet weights of {name} {alpha or WIDTHS[name]} are not here, nor could Keras get them ({error});"
-            " give the file with --weights, or a folder that has it in models/ with KERAS_HOME, or --weights none"
+def _check_backbone(name: Backbone, height: int, width: int, alpha: float, weights: str) -> None:
+    if min(height, width) < _SMALLEST[name]:
+        raise UserError(
+            f"the images are {height} × {width} pixels, and {name} takes {_SMALLEST[name]} × {_SMALLEST[name]} or more:"
+            " build the records with a larger --size (it was trained on 224), or train with --model cnn or mnist"
         )
-    return f"--weights {weights}: {error}"
+    if weights == "imagenet" and alpha not in _PRETRAINED[name]:
+        widths = ", ".join(map(str, _PRETRAINED[name]))
+        raise UserError(f"--alpha {alpha:g}: ImageNet weights of {name} exist for the widths {widths}")
+
+
+def _weights_file(name: str, alpha: float, height: int, width: int) -> str:
+    """Returns the name of the file, without a top, that Keras looks for below KERAS_HOME/models."""
+    side = height if height == width and height in _PRETRAINED_SIZES[name] else 224
+    kind = {"mobilenet": "{}_{}_tf", "mobilenet_v2": "v2_weights_tf_dim_ordering_tf_kernels_{}_{}"}[name]
+    return f"mobilenet_{kind.format(_PRETRAINED[name].get(alpha), side)}_no_top.h5"
+
+
+def _no_weights(file: str, weights: str, error: Exception) -> str:
+    """Returns what to do about weights that cannot be loaded."""
+    if weights != "imagenet":
+        return f"--weights {weights}: {'no such file' if not Path(weights).is_file() else error}"
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    if (folder / file).is_file():
+        return f"{folder / file}: the file is damaged ({error}); remove it, and Keras downloads it again"
+    return (
+        f"the ImageNet weights, {file}, are not in {folder}, and Keras could not download them ({error}); on a machine"
+        " with a connection Keras puts them into ~/.keras/models: copy that file here, or name it with --weights FILE,"
+        " or name a folder that has models/ with KERAS_HOME; --model cnn needs no weights"
+    )

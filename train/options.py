@@ -94,6 +94,9 @@ class Options:
         _check(self.epochs >= 1, f"--epochs {self.epochs}: give 1 or more")
         for name in ("batch_size", "fine_tune", "patience", "shuffle_buffer"):
             _check(getattr(self, name) >= 0, f"--{name.replace('_', '-')} {getattr(self, name)}: give 0 or more")
+        for name in ("alpha", "learning_rate"):
+            value, most = getattr(self, name), 2.0 if name == "alpha" else 1.0
+            _check(0 <= value <= most, f"--{name.replace('_', '-')} {value:g}: give a number above 0, at most {most:g}")
         _check(1 <= self.validation_percent <= 50, f"--validation-percent {self.validation_percent}: give 1 to 50")
         _check(
             all(units.isdigit() and int(units) for units in self.hidden.split(",")),

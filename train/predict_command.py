@@ -59,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
-    from imageshards.train.prediction import image_files
+    from imageshards.train.prediction import find_images
 
-    files = list(image_files(options.images))
+    files, unreadable = find_images(options.images)
     import_tensorflow()
-    predictions = list(_classifier(options).predict(files, options.top))
+    predictions = [*_classifier(options).predict(files, options.top), *unreadable]
     _print(predictions, options)
     return int(any(prediction.error for prediction in predictions))
 

@@ -55,23 +55,28 @@ class Classifier:
         return [(self.labels[n], float(probabilities[n])) for n in best]
 
 
-def image_files(names: Iterable[str | Path]) -> Iterator[Path]:
-    """Yields the files that are named, and the images in the folders that are named.
+def find_images(names: Iterable[str | Path]) -> tuple[list[Path], list[Prediction]]:
+    """Returns the files that are named and the images in the folders that are named, and what cannot be read there.
 
     Raises:
       UserError: something does not exist, or a folder has no images.
     """
+    files, unreadable = list[Path](), list[Prediction]()
     for name in names:
         path = Path(name)
         if path.is_dir():
             listing = list_files(str(name))
-            if not listing.images:
+            if not listing.images and not listing.rejected:
                 raise UserError(f"{name}: no images in this folder")
-            yield from (path / file.path for file in listing.images)
+            files += [path / file.path for file in listing.images]
+            unreadable += [
+                Prediction(str(path / each.file), [], f"{each.reason}: {each.detail}") for each in listing.rejected
+            ]
         elif path.exists():
-            yield path
+            files.append(path)
         else:
             raise UserError(f"{name}: no such file or folder")
+    return files, unreadable
 
 
 def read_pixels(path: Path, normalization: Normalization) -> npt.NDArray[np.uint8] | str:

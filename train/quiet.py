@@ -5,15 +5,19 @@ import os
 import sys
 
 from imageshards.pipeline.source import UserError
+from imageshards.train.keras_settings import choose_backend, reset_settings
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and TFDS. Their C++ parts write to the file descriptor, past any Python setting.
+    """Imports TensorFlow and TFDS for a command, and sets Keras up as imageshards expects it.
+
+    Their C++ parts write to the file descriptor, past any Python setting.
 
     Raises:
       UserError: TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    choose_backend()
     sys.stderr.flush()
     stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -31,3 +35,4 @@ def import_tensorflow() -> None:
         os.close(stderr)
         os.close(nowhere)
     logging.getLogger("absl").setLevel(logging.ERROR)
+    reset_settings()
