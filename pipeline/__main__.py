@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from imageshards.pipeline.command import (
     FAILED,
-    INTERRUPTED,
     complain,
     many_imports,
     new_parser,
     return_large_blocks,
     run_command,
+    say,
 )
+from imageshards.pipeline.entry import INTERRUPTED
 from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import PASSING
@@ -69,7 +70,7 @@ def _run(arguments: Sequence[str]) -> int:
         metadata = read_metadata(version)
         same = metadata and metadata.get("fingerprint") == request and PASSING.isdisjoint(metadata["rejected"])
         if same and not options.redraw_splits:
-            console.say(f"{version.path} is up to date; nothing was touched")
+            say(f"{version.path} is up to date; nothing was touched")
             if storage.exists(version.work):
                 remove_leftovers(version)
         else:
@@ -98,7 +99,7 @@ def _build(reading: "Reading", version: "Version", request: str, flags: Sequence
             complain(NAME, f"the job failed: {reason}\n{_GOES_ON}")
             sys.exit(FAILED)
     console.summarize(metadata, version)
-    console.say(f"  {time.monotonic() - start:.1f} s")
+    say(f"  {time.monotonic() - start:.1f} s")
 
 
 def _new_pipeline(flags: Sequence[str]) -> Any:

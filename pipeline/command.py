@@ -4,17 +4,26 @@ import argparse
 import contextlib
 import ctypes
 import difflib
+import functools
 import gc
 import importlib.metadata
+import io
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from simple_parsing import ArgumentParser, DashVariant
 
+from imageshards.pipeline.entry import INTERRUPTED, stopped_at_once
 from imageshards.pipeline.errors import JobError, UserError
+from imageshards.pipeline.source import printable
 
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+FAILED, MISTAKE, CLOSED_PIPE = 1, 2, 141
+DEBUG = "--debug"
+
+_LONGEST = 300
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
@@ -23,22 +32,59 @@ def run_command(name: str, run: Callable[[Sequence[str]], int], arguments: Seque
     """Runs a command and exits: with what it returns, 1 it failed, 2 the user can mend it, 130 interrupted.
 
     `--version` alone prints the version of the package; `imageshards-records` has an option of that name as well.
+    What goes wrong is one sentence; --debug, which every command knows, shows the traceback too.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments == ["--version"]:
-        print(f"{name} {importlib.metadata.version('imageshards')}")
-        sys.exit()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given == ["--version"]:
+        run = functools.partial(_print_version, name)
+    with _any_output():
+        try:
+            code = run([argument for argument in given if argument != DEBUG])
+            sys.stdout.flush()  # here, where it can be said that the disk is full
+        except (KeyboardInterrupt, Exception) as error:
+            code, said = _what_went_wrong(error)
+            if DEBUG in given:
+                complain(name, traceback.format_exc())
+            if said:
+                complain(name, said)
+    sys.exit(code)
+
+
+def _print_version(name: str, _: Sequence[str]) -> int:
+    say(f"{name} {importlib.metadata.version('imageshards')}")
+    return 0
+
+
+def _what_went_wrong(error: BaseException) -> tuple[int, str]:
+    """Returns the exit code, and a sentence unless nobody is there to read it."""
+    match error:
+        case UserError():
+            return MISTAKE, str(error)
+        case JobError():
+            return FAILED, str(error)
+        case KeyboardInterrupt():
+            return INTERRUPTED, "stopped"
+        case BrokenPipeError():
+            return CLOSED_PIPE, ""  # whoever read the output has gone, as `… | head` does
+        case MemoryError():
+            return FAILED, "there is not enough memory"
+        case OSError(strerror=str(words)):
+            return FAILED, words + (f": {error.filename}" if error.filename else "")
+    first = str(error).strip().partition("\n")[0][:_LONGEST]
+    return FAILED, f"an error that was not foreseen, {type(error).__name__}: {first}; {DEBUG} shows where"
+
+
+@contextlib.contextmanager
+def _any_output() -> Iterator[None]:
+    """Lets output go to a terminal of any encoding, and to a reader who has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    yield
     try:
-        sys.exit(run(arguments))
-    except UserError as error:
-        complain(name, str(error))
-        sys.exit(MISTAKE)
-    except JobError as error:
-        complain(name, str(error))
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        complain(name, "stopped")
-        sys.exit(INTERRUPTED)
+        sys.stdout.flush()
+    except OSError:  # Python would try once more at exit, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def new_parser(name: str, options: type, epilog: str = "") -> "Parser":
@@ -49,6 +95,7 @@ def new_parser(name: str, options: type, epilog: str = "") -> "Parser":
         prog=name, add_option_string_dash_variants=dashes, formatter_class=_Help, epilog=epilog, allow_abbrev=False
     )
     parser.add_arguments(options, dest="options")
+    parser.add_argument(DEBUG, action="store_true", help="Show where in the program something went wrong.")
     return parser
 
 
@@ -92,7 +139,8 @@ def many_imports() -> Iterator[None]:
     """Pauses the garbage collector: imports make many objects and no garbage, and looking for some takes time."""
     gc.disable()
     try:
-        yield
+        with stopped_at_once():
+            yield
     finally:
         gc.freeze()
         gc.enable()
@@ -110,9 +158,20 @@ def return_large_blocks() -> None:
         mallopt(_M_TRIM_THRESHOLD, 32 << 20)  # which the line above would otherwise leave at 128 kB
 
 
+def say(text: str) -> None:
+    """Prints for people, at once. Control characters, as in a file's name, are shown and not obeyed."""
+    print(shown(text), flush=True)
+
+
 def complain(name: str, message: str) -> None:
     """Prints to standard error, under the command's name."""
-    print(f"{name}: {message}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        print(shown(f"{name}: {message}"), file=sys.stderr, flush=True)
+
+
+def shown(text: str) -> str:
+    """Returns text whose control characters, line ends apart, are written as escapes."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):

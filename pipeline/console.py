@@ -10,16 +10,12 @@ from typing import Any
 from tqdm import tqdm
 
 from imageshards.pipeline import plan
+from imageshards.pipeline.command import say
 from imageshards.pipeline.source import SPLITS
 from imageshards.pipeline.sources.layouts import Reading
 from imageshards.pipeline.versions import Version
 
 _LABELS_SHOWN = 20
-
-
-def say(line: str) -> None:
-    """Prints a line at once."""
-    print(line, flush=True)
 
 
 def describe(reading: Reading, version: Version) -> None:

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import ImageColor
 from simple_parsing import field
 
 from imageshards.pipeline.errors import UserError
@@ -238,6 +237,8 @@ def _check_pattern(flag: str, pattern: str, group: str) -> None:
 
 
 def _check_color(flag: str, color: str) -> None:
+    from PIL import ImageColor  # --help need not wait for it
+
     try:
         opaque = len(ImageColor.getrgb(color)) == 3
     except ValueError:

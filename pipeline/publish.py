@@ -4,7 +4,6 @@ dataset_info.json, without which TFDS sees no dataset, is written last.
 """
 
 import collections
-import csv
 import hashlib
 import io
 import json
@@ -20,10 +19,10 @@ from imageshards.pipeline.index import Tallied
 from imageshards.pipeline.report import write_report
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
+from imageshards.pipeline.spreadsheet import as_path, write_rows
 from imageshards.pipeline.versions import INFO, Version, publish_folder
 
 _FEATURE = "tensorflow_datasets.core.features"
-_FORMULA = ("=", "+", "-", "@")
 
 
 def publish(
@@ -107,14 +106,9 @@ def dataset_info_json(version: Version, written: Sequence[ShardFacts]) -> dict[s
 
 
 def _write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
-    """Writes rejected.csv. A file name that a spreadsheet would take for a formula is written as ./name."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "reason", "detail"])
-    for reject in sorted(rejected, key=lambda reject: (reject.file, reject.reason, reject.detail)):
-        name = f"./{reject.file}" if reject.file.startswith(_FORMULA) else reject.file
-        detail = f"'{reject.detail}" if reject.detail.startswith(_FORMULA) else reject.detail
-        writer.writerow([name, reject.reason, detail])
+    lines = sorted((reject.file, reject.reason, reject.detail) for reject in rejected)
+    write_rows(text, [("file", "reason", "detail"), *((as_path(file), *why) for file, *why in lines)])
     _write(path, text.getvalue())
 
 

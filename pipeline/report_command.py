@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from simple_parsing import field
 
-from imageshards.pipeline.command import new_parser, run_command
+from imageshards.pipeline.command import new_parser, run_command, say
 
 NAME = "imageshards-report"
 
@@ -32,7 +32,7 @@ def _run(arguments: Sequence[str]) -> int:
     from imageshards.pipeline.report import redraw
     from imageshards.pipeline.versions import find_versions
 
-    print(redraw(find_versions(storage.place(options.dataset))[-1], options.src or None))
+    say(str(redraw(find_versions(storage.place(options.dataset))[-1], options.src or None)))
     return 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from simple_parsing import field
 
-from imageshards.pipeline.command import FAILED, complain, new_parser, run_command
+from imageshards.pipeline.command import FAILED, complain, new_parser, run_command, say
 
 NAME = "imageshards-verify"
 
@@ -36,7 +36,7 @@ def _run(arguments: Sequence[str]) -> int:
             findings.append(finding)
             complain(NAME, f"{version}: {finding}")
         if not findings:
-            print(f"{version}: {described(version)}", flush=True)
+            say(f"{version}: {described(version)}")
         damaged |= bool(findings)
     if damaged:
         complain(NAME, "not as published: copy it again from where it is whole, or delete it and run make records")

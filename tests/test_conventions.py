@@ -50,3 +50,11 @@ def test_the_locks_agree_and_name_no_host() -> None:
 
 def _pins(lock: Path) -> set[str]:
     return set(re.findall(r"^[\w.-]+==[^\s;]+", lock.read_text(), re.MULTILINE))
+
+
+def test_all_that_is_printed_goes_through_what_shows_control_characters() -> None:
+    for package in ORDER:
+        for path in (HERE / package).rglob("*.py"):
+            calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            prints = any(isinstance(function, ast.Name) and function.id == "print" for function in calls)
+            assert not prints or path.name == "command.py", f"{path}: it is to call say()"

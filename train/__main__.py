@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
-from imageshards.pipeline.command import INTERRUPTED, new_parser, run_command
+from imageshards.pipeline.command import new_parser, run_command
+from imageshards.pipeline.entry import INTERRUPTED
 from imageshards.train.options import Options
 from imageshards.train.quiet import import_tensorflow
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from simple_parsing import field
 
-from imageshards.pipeline.command import new_parser, run_command
+from imageshards.pipeline.command import new_parser, run_command, say
 from imageshards.pipeline.source import UserError
 
 NAME = "imageshards-app"
@@ -69,7 +69,7 @@ def _run(arguments: Sequence[str]) -> int:
     }
     flags = [f"--{name}={value}" for name, value in settings.items()]
     page = [str(Path(__file__).with_name("app_page.py")), *flags, "--", options.run, str(options.megabytes)]
-    print(f"http://{options.address}:{options.port}   (Ctrl-C ends it)", flush=True)
+    say(f"http://{options.address}:{options.port}   (Ctrl-C ends it)")
     with tempfile.TemporaryDirectory(prefix="imageshards-app-") as work:
         command = [sys.executable, "-P", "-m", "streamlit", "run", *page]
         environment = {**os.environ, WORK: work}

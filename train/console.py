@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from imageshards.pipeline.command import say
 from imageshards.pipeline.source import SPLITS
 from imageshards.train.api import Run
 from imageshards.train.intervals import percent
@@ -24,7 +25,7 @@ def shown_progress() -> Iterator[Report]:
         if progress.values:
             if sys.stdout.isatty():
                 values = "  ".join(f"{name} {value:.4g}" for name, value in sorted(progress.values.items()))
-                print(f"{progress.step} {progress.done}/{progress.total}  {values}", flush=True)
+                say(f"{progress.step} {progress.done}/{progress.total}  {values}")
             return
         if progress.step not in bars:
             _close(bars)
@@ -47,26 +48,24 @@ def _close(bars: dict[str, tqdm]) -> None:
 def print_run(run: Run) -> None:
     """Prints the figures of a run, its surest mistakes, and where everything is."""
     _print_figures(run)
-    print(f"{run.metrics['fit']}: {run.metrics['fit_in_words']}")
+    say(f"{run.metrics['fit']}: {run.metrics['fit_in_words']}")
     for warning in run.warnings:
-        print(f"  note: {warning}")
+        say(f"  note: {warning}")
     _print_mistakes(run)
-    print(f"{run.path}: model.keras, labels.txt, metrics.json, predictions.csv … after {run.metrics['seconds']} s")
-    print(f"  imageshards-predict {shlex.quote(str(run.path))} IMAGE …")
-    print(f"  {run.path / 'report.html'}")
+    say(f"{run.path}: model.keras, labels.txt, metrics.json, predictions.csv … after {run.metrics['seconds']} s")
+    say(f"  imageshards-predict {shlex.quote(str(run.path))} IMAGE …")
+    say(f"  {run.path / 'report.html'}")
 
 
 def _print_figures(run: Run) -> None:
     balanced = run.balanced_accuracy
     unequal = any(balanced[split].value != accuracy.value for split, accuracy in run.accuracy.items())
-    print(
-        f"{'split':<18}{'images':>8}{'accuracy':>10}{'95% interval':>14}{'balanced' if unequal else '':>10}{'loss':>9}"
-    )
+    say(f"{'split':<18}{'images':>8}{'accuracy':>10}{'95% interval':>14}{'balanced' if unequal else '':>10}{'loss':>9}")
     for split, accuracy in run.accuracy.items():
         by_label = f"{balanced[split].value:.1%}" if unequal else ""
         figures = f"{accuracy.images:>8}{accuracy.value:>10.1%}{accuracy.interval:>14}{by_label:>10}"
-        print(f"{split.replace('_', '-'):<18}{figures}{run.metrics[f'{split}_loss']:>9.4f}")
-    print(f"{'guessing':<18}{'':>8}{run.metrics['baseline_accuracy']:>10.1%}   always the most frequent label")
+        say(f"{split.replace('_', '-'):<18}{figures}{run.metrics[f'{split}_loss']:>9.4f}")
+    say(f"{'guessing':<18}{'':>8}{run.metrics['baseline_accuracy']:>10.1%}   always the most frequent label")
 
 
 def _print_mistakes(run: Run) -> None:
@@ -74,6 +73,6 @@ def _print_mistakes(run: Run) -> None:
     wrong = run.mistakes(split)
     for row in wrong[:_MISTAKES_SHOWN]:
         said = f"taken for {row['predicted']} ({percent(float(row['probability']))})"
-        print(f"  wrong: {row['key']} is {row['label']}, {said}")
+        say(f"  wrong: {row['key']} is {row['label']}, {said}")
     if len(wrong) > _MISTAKES_SHOWN:
-        print(f"  … and {len(wrong) - _MISTAKES_SHOWN} more of {split}, in predictions.csv")
+        say(f"  … and {len(wrong) - _MISTAKES_SHOWN} more of {split}, in predictions.csv")

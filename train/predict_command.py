@@ -3,7 +3,6 @@
 What cannot be read is reported, and the rest predicted.
 """
 
-import csv
 import dataclasses
 import io
 import json
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from simple_parsing import field
 
-from imageshards.pipeline.command import complain, new_parser, run_command
+from imageshards.pipeline.command import complain, new_parser, run_command, say
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.source import UserError
+from imageshards.pipeline.spreadsheet import as_path, write_rows
 from imageshards.train.quiet import import_tensorflow
 
 if TYPE_CHECKING:
@@ -89,20 +89,21 @@ def _print(predictions: "list[Prediction]", options: Options) -> None:
         for prediction in predictions:
             said: dict[str, Any] = {"file": prediction.file}
             said |= {"error": prediction.error} if prediction.error else {"predictions": prediction.names}
-            print(json.dumps(said, ensure_ascii=False))
+            say(json.dumps(said))
     elif options.csv:
         buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["file", "rank", "label", "probability"])
-        for prediction in predictions:
-            for rank, (label, probability) in enumerate(prediction.names, 1):
-                writer.writerow([prediction.file, rank, label, f"{probability:.6f}"])
-        print(buffer.getvalue(), end="")
+        rows = [
+            (as_path(prediction.file), rank, label, f"{probability:.6f}")
+            for prediction in predictions
+            for rank, (label, probability) in enumerate(prediction.names, 1)
+        ]
+        write_rows(buffer, [("file", "rank", "label", "probability"), *rows])
+        say(buffer.getvalue().rstrip("\n"))
     else:
         width = max((len(prediction.file) for prediction in predictions), default=0)
         for prediction in predictions:
             names = "   ".join(f"{label} {probability:.1%}" for label, probability in prediction.names)
-            print(f"{prediction.file:<{width}}  {names}" if names else f"{prediction.file:<{width}}  (not read)")
+            say(f"{prediction.file:<{width}}  {names}" if names else f"{prediction.file:<{width}}  (not read)")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """A run's tables: predictions.csv, confusion.csv, labels.csv and history.csv."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from imageshards.pipeline.spreadsheet import as_path, write_rows
 from imageshards.train.measure import Evaluation
 
 PREDICTIONS = "predictions.csv"
@@ -23,15 +23,18 @@ def write_tables(folder: Path, evaluations: Sequence[Evaluation], history: Seque
 
 def write_predictions(path: Path, evaluations: Sequence[Evaluation]) -> None:
     """Writes a row an image: split, key, label, predicted, probability."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["split", "key", "label", "predicted", "probability"])
+
+    def rows() -> Iterator[Sequence[object]]:
+        yield "split", "key", "label", "predicted", "probability"
         for evaluation in evaluations:
             best = evaluation.probabilities.max(axis=1)
-            rows = zip(evaluation.keys, evaluation.truth, evaluation.predicted, best, strict=True)
-            for key, truth, predicted, probability in rows:
+            images = zip(evaluation.keys, evaluation.truth, evaluation.predicted, best, strict=True)
+            for key, truth, predicted, probability in images:
                 names = evaluation.labels[truth], evaluation.labels[predicted]
-                writer.writerow([evaluation.split, key, *names, f"{probability:.6f}"])
+                yield evaluation.split, as_path(key), *names, f"{probability:.6f}"
+
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_rows(file, rows())
 
 
 def write_confusion(path: Path, evaluations: Sequence[Evaluation]) -> None:
@@ -55,6 +58,4 @@ def write_confusion(path: Path, evaluations: Sequence[Evaluation]) -> None:
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows that have the same columns."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        write_rows(file, [list(rows[0]) if rows else [], *(row.values() for row in rows)])
