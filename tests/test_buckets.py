@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 from imageshards.pipeline import storage
 from imageshards.pipeline.__main__ import main
 from imageshards.pipeline.checksums import file_checksum, read_checksums
+from imageshards.pipeline.sources.listing import list_files
 
 from .conftest import draw_tree
 
@@ -203,3 +204,20 @@ def test_mistakes_are_named(tmp_path: Path, bucket: Bucket, capsys: Any) -> None
     for src, (code, words) in cases.items():
         assert run(src, "--out", str(tmp_path / "data"), "--dataset", "pets") == code, src
         assert words in capsys.readouterr().err
+
+
+def test_a_bucket_is_listed_page_by_page_and_side_by_side(bucket: Bucket) -> None:
+    url, _ = bucket
+    names = [f"raw/{label}/{n} +%41é&amp;<.png" for label in ("cat", "dog") for n in range(3)]
+    names += ["raw/top.png", "raw/cat/deep/er/still/1.png", "raw/.hidden/1.png", "raw/__MACOSX/1.png", "other/1.png"]
+    for number, name in enumerate(names):
+        storage.write(storage.place(url) / name, bytes(number))
+    listing = list_files(f"{url}/raw")
+    wanted = sorted(name.removeprefix("raw/") for name in names[:8])
+    assert [file.key for file in listing.images] == wanted
+    assert {file.key: file.size for file in listing.images} == {
+        name.removeprefix("raw/"): number for number, name in enumerate(names[:8])
+    }
+    assert all(file.mtime_ns > 1_700_000_000_000_000_000 for file in listing.images)
+    everything = [name for page in storage.pages(storage.place(url)) for name, _, _ in page.objects]
+    assert sorted(everything) == sorted(names)
