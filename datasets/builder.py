@@ -22,8 +22,10 @@ from tensorflow_datasets.core.utils.lazy_imports_utils import tree
 from imageshards.datasets.data_source import TFRecordDataSource
 from imageshards.pipeline import storage
 from imageshards.pipeline.fingerprint import dataset_fingerprint
+from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.job import build
 from imageshards.pipeline.options import Options
+from imageshards.pipeline.record import FEATURES, SUPERVISED, Kind, image_shape, nested
 from imageshards.pipeline.sources.layouts import read_dataset
 from imageshards.pipeline.sources.listing import list_files
 from imageshards.pipeline.sources.selection import Selection
@@ -44,20 +46,8 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        how = Options(src="", **self.OPTIONS).normalization()
-        shape = how.size, how.size, 3 if how.color == "rgb" else 1
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=shape, encoding_format=how.encoding),
-                    "label": tfds.features.ClassLabel(),
-                    "key": tfds.features.Text(),
-                    "sha256": tfds.features.Text(),
-                    "original_size": tfds.features.FeaturesDict({"height": np.int32, "width": np.int32}),
-                }
-            ),
-            supervised_keys=("image", "label"),
-        )
+        normalization = Options(src="", **self.OPTIONS).normalization()
+        return self.dataset_info_from_configs(features=features_dict(normalization), supervised_keys=SUPERVISED)
 
     def download_and_prepare(
         self,
@@ -116,6 +106,19 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
             return TFRecordDataSource(self.info, split=name, decoders=decoders, deserialize_method=deserialize_method)
 
         return tree.map_structure(source, splits)
+
+
+def features_dict(normalization: Normalization) -> tfds.features.FeaturesDict:
+    """Returns the features of a record, for images of this size, colour and encoding."""
+    kinds = {
+        Kind.IMAGE: lambda: tfds.features.Image(
+            shape=image_shape(normalization), encoding_format=normalization.encoding
+        ),
+        Kind.LABEL: tfds.features.ClassLabel,
+        Kind.TEXT: tfds.features.Text,
+        Kind.INTEGER: lambda: np.int32,
+    }
+    return tfds.features.FeaturesDict(nested({feature.name: kinds[feature.kind]() for feature in FEATURES}))
 
 
 _SERVED = (FileFormat.TFRECORD, FileFormat.ARRAY_RECORD)

@@ -22,6 +22,7 @@ from imageshards.pipeline import storage, tfrecord
 from imageshards.pipeline.facts import KNOWN, Chunk, read_facts, write_facts
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.originals import Originals
+from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import PASSING, Reason
 
 # What is known of an image, by the columns of the FACTS schema, and its frame unless it is rejected.
@@ -198,7 +199,7 @@ def _stage(source: dict[str, Any], kept: bytes | None, staging: Staging) -> Stag
     except UnreadableError as error:
         return {"reason": error.reason, "detail": error.detail}, None
     sha256 = hashlib.sha256(data).hexdigest()
-    record = tfrecord.Record(
+    record = Record(
         image.data, staging.numbers[source["label"]], source["key"], sha256, width=image.width, height=image.height
     )
     fact = {

@@ -12,9 +12,9 @@ from PIL import features
 from imageshards.pipeline.facts import fingerprint
 from imageshards.pipeline.images import NORMALIZATION_VERSION
 from imageshards.pipeline.options import Options
+from imageshards.pipeline.record import FORMAT
 from imageshards.pipeline.sources.layouts import Reading
 
-_FORMAT = 1  # of the published files
 _DECODERS = ("pillow", "simplejpeg", "pi-heif")
 _PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")
 
@@ -33,13 +33,13 @@ def normalization(options: Options) -> dict[str, Any]:
 def dataset_fingerprint(reading: Reading) -> str:
     """Returns a digest that changes when the published dataset would."""
     options = reading.options
-    more = (_FORMAT, libraries(), normalization(options), options.parameters(), reading.labels, reading.rejected)
+    more = (FORMAT, libraries(), normalization(options), options.parameters(), reading.labels, reading.rejected)
     return fingerprint(reading.sources, *more)
 
 
 def chunk_salt(reading: Reading) -> tuple[Any, ...]:
     """Returns what a chunk's records depend on, beside its sources."""
-    return _FORMAT, normalization(reading.options), reading.labels
+    return FORMAT, normalization(reading.options), reading.labels
 
 
 def _codecs() -> dict[str, str]:

@@ -16,13 +16,12 @@ from imageshards.pipeline.checksums import METADATA, file_checksum, metadata_tex
 from imageshards.pipeline.fingerprint import libraries
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Tallied
+from imageshards.pipeline.record import SUPERVISED, features_json
 from imageshards.pipeline.report import write_report
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
 from imageshards.pipeline.spreadsheet import as_path, write_rows
 from imageshards.pipeline.versions import INFO, Version, publish_folder
-
-_FEATURE = "tensorflow_datasets.core.features"
 
 
 def publish(
@@ -61,27 +60,6 @@ def publish(
     return described
 
 
-def features_json(how: Normalization, labels: int) -> dict[str, Any]:
-    """Returns features.json, as tfds.core.DatasetInfo would write it."""
-
-    def feature(module: str, name: str, **content: Any) -> dict[str, Any]:
-        return {"pythonClassName": f"{_FEATURE}.{module}.{name}", **content}
-
-    def dictionary(**nodes: Any) -> dict[str, Any]:
-        return feature("features_dict", "FeaturesDict", featuresDict={"features": nodes})
-
-    dimensions = [str(how.size), str(how.size), "3" if how.color == "rgb" else "1"]
-    image = {"dtype": "uint8", "encodingFormat": how.encoding, "shape": {"dimensions": dimensions}}
-    number = feature("tensor_feature", "Tensor", tensor={"dtype": "int32", "encoding": "none", "shape": {}})
-    return dictionary(
-        image=feature("image_feature", "Image", image=image),
-        key=feature("text_feature", "Text", text={}),
-        label=feature("class_label_feature", "ClassLabel", classLabel={"numClasses": str(labels)}),
-        original_size=dictionary(height=number, width=number),
-        sha256=feature("text_feature", "Text", text={}),
-    )
-
-
 def dataset_info_json(version: Version, written: Sequence[ShardFacts]) -> dict[str, Any]:
     """Returns dataset_info.json, as tfds.core.DatasetInfo would write it. An empty split is no split."""
     splits = []
@@ -100,7 +78,7 @@ def dataset_info_json(version: Version, written: Sequence[ShardFacts]) -> dict[s
         "fileFormat": "tfrecord",
         "name": version.name,
         "splits": splits,
-        "supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}},
+        "supervisedKeys": {"tuple": {"items": [{"featureKey": name} for name in SUPERVISED]}},
         "version": version.number,
     }
 

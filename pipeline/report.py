@@ -29,6 +29,7 @@ from imageshards.pipeline.images import Normalization, UnreadableError, normaliz
 from imageshards.pipeline.index import Tallied
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.page import render, thumbnail_of
+from imageshards.pipeline.record import Record
 from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
 from imageshards.pipeline.versions import published_name
@@ -242,7 +243,7 @@ def _rows(index: pq.ParquetFile, numbers: set[int]) -> dict[int, dict[str, Any]]
     return found
 
 
-def _record(row: Mapping[str, Any], version: Path) -> tfrecord.Record:
+def _record(row: Mapping[str, Any], version: Path) -> Record:
     return tfrecord.decode(storage.read_ranges(version / row["shard"], [(row["offset"], row["length"])])[0])
 
 

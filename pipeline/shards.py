@@ -20,12 +20,13 @@ import numpy.typing as npt
 from imageshards.pipeline import storage, tfrecord
 from imageshards.pipeline.errors import JobError
 from imageshards.pipeline.plan import Rows
+from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import SPLITS
 
 # Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
 PLACES = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
 Places = npt.NDArray[np.void]
-Check = Callable[[tfrecord.Record, int, int], None]
+Check = Callable[[Record, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -89,7 +90,7 @@ def read_frames(path: Path) -> Iterator[bytes]:
             yield header + rest
 
 
-def accept(record: tfrecord.Record, offset: int, length: int) -> None:
+def accept(record: Record, offset: int, length: int) -> None:
     """Accepts any record that is one."""
 
 

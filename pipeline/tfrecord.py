@@ -4,27 +4,16 @@ A frame is a little-endian uint64 length, its masked CRC-32C, the message, and t
 Source: tensorflow/core/lib/io/record_writer.h. Equal images give equal bytes: messages serialize deterministically.
 """
 
-import dataclasses
 import struct
+from typing import Any
 
 import google_crc32c
 
 from imageshards.pipeline.example import Example
+from imageshards.pipeline.record import FEATURES, Kind, Record
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Record:
-    """One image of the dataset, as its Example holds it; `width` and `height` are the upright original's."""
-
-    image: bytes
-    label: int
-    key: str
-    sha256: str
-    width: int
-    height: int
 
 
 class DamagedRecordError(Exception):
@@ -34,13 +23,12 @@ class DamagedRecordError(Exception):
 def encode(record: Record) -> bytes:
     """Returns the frame of `record`."""
     example = Example()
-    feature = example.features.feature
-    feature["image"].bytes_list.value.append(record.image)
-    feature["key"].bytes_list.value.append(record.key.encode())
-    feature["label"].int64_list.value.append(record.label)
-    feature["original_size/height"].int64_list.value.append(record.height)
-    feature["original_size/width"].int64_list.value.append(record.width)
-    feature["sha256"].bytes_list.value.append(record.sha256.encode())
+    for feature in FEATURES:
+        value, slot = getattr(record, feature.field), example.features.feature[feature.name]
+        if isinstance(value, int):
+            slot.int64_list.value.append(value)
+        else:
+            slot.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
     message = example.SerializeToString(deterministic=True)
     length = struct.pack("<Q", len(message))
     return b"".join((length, _masked_crc(length), message, _masked_crc(message)))
@@ -58,17 +46,18 @@ def decode(frame: bytes) -> Record:
     if header != _masked_crc(length) or footer != _masked_crc(message):
         raise DamagedRecordError("the frame's checksum is wrong")
     try:
-        feature = Example.FromString(message).features.feature
-        return Record(
-            image=feature["image"].bytes_list.value[0],
-            label=feature["label"].int64_list.value[0],
-            key=feature["key"].bytes_list.value[0].decode(),
-            sha256=feature["sha256"].bytes_list.value[0].decode(),
-            width=feature["original_size/width"].int64_list.value[0],
-            height=feature["original_size/height"].int64_list.value[0],
-        )
+        slots = Example.FromString(message).features.feature
+        return Record(**{feature.field: _value(slots[feature.name], feature.kind) for feature in FEATURES})
     except Exception as error:  # protobuf raises its own kinds, a missing feature IndexError
         raise DamagedRecordError(f"the message is no image of this format: {error}") from error
+
+
+def _value(slot: Any, kind: Kind) -> Any:
+    """Returns what one Feature message holds."""
+    if kind in (Kind.LABEL, Kind.INTEGER):
+        return slot.int64_list.value[0]
+    data = slot.bytes_list.value[0]
+    return data.decode() if kind is Kind.TEXT else data
 
 
 def frame_length(header: bytes) -> int:

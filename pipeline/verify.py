@@ -21,6 +21,7 @@ from tqdm import tqdm
 from imageshards.pipeline import checksums, storage, tfrecord
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Tallied, read_index
+from imageshards.pipeline.record import Record
 from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
 from imageshards.pipeline.source import SPLITS, printable
 from imageshards.pipeline.versions import INFO
@@ -125,7 +126,7 @@ class _Rows:
     def __len__(self) -> int:
         return self._length
 
-    def check(self, record: tfrecord.Record, offset: int, length: int) -> None:
+    def check(self, record: Record, offset: int, length: int) -> None:
         """Raises DamagedRecordError unless the next row says what the record says, and its image is of this dataset."""
         label = self._labels[record.label] if 0 <= record.label < len(self._labels) else None
         said = (record.key, label, record.sha256, record.width, record.height, offset, length)

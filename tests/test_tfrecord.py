@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from imageshards.pipeline import tfrecord
+from imageshards.pipeline.record import Record
 
-RECORD = tfrecord.Record(b"jpeg bytes", 3, "cat/é.jpg", "ab" * 32, width=640, height=480)
+RECORD = Record(b"jpeg bytes", 3, "cat/é.jpg", "ab" * 32, width=640, height=480)
 
 
 def test_tensorflow_writes_the_same_bytes(tmp_path: Path) -> None:
