@@ -15,8 +15,8 @@ Labels = npt.NDArray[np.int64]
 
 CROSS_VALIDATION = "cross_validation"  # beside the names of splits
 
-_PENALTIES = (0.01, 0.03, 0.1, 0.3)
-_USUAL_PENALTY = 0.03  # where there is nothing to choose by
+_PENALTIES = (0.06, 0.2, 0.6, 2.0)  # divided by the number of labels, among which the weights are shared
+_USUAL_PENALTY = 0.2  # where there is nothing to choose by
 _FRACTIONS = (1 / 8, 1 / 4, 1 / 2)
 _LEAST_IMAGES = 2  # that a point of the learning curve learns from
 
@@ -67,20 +67,20 @@ def fit_and_cross_validate(
     """
     number = min(FOLDS, len(np.unique(groups)))
     if number < 2:
-        only = fit_softmaxes(features, labels, count, training[:, np.newaxis], [_USUAL_PENALTY], seed)
+        only = fit_softmaxes(features, labels, count, training[:, np.newaxis], [_USUAL_PENALTY / count], seed)
         return only[0], None
     fold = folds(labels, groups, seed, number)
     learning = np.stack([*(fold != left_out for left_out in range(number)), training], axis=1)
-    masks = np.tile(learning, len(_PENALTIES))
-    penalties = np.repeat(_PENALTIES, number + 1).tolist()
-    fitted = fit_softmaxes(features, labels, count, masks, penalties, seed)
+    penalties = [penalty / count for penalty in _PENALTIES]
+    masks = np.tile(learning, len(penalties))
+    fitted = fit_softmaxes(features, labels, count, masks, np.repeat(penalties, number + 1).tolist(), seed)
     by_penalty = [fitted[start : start + number + 1] for start in range(0, len(fitted), number + 1)]
     logits = [_out_of_fold(softmaxes, features, fold) for softmaxes in by_penalty]
     best = int(np.argmin([cross_entropy(each, labels) for each in logits]))
-    curve = _learning_curve(features, labels, count, fold, _PENALTIES[best], seed)
+    curve = _learning_curve(features, labels, count, fold, penalties[best], seed)
     size = round(float(np.mean([(fold != left_out).sum() for left_out in range(number)])))
     whole = CurvePoint(size, int((logits[best].argmax(axis=1) == labels).sum()), len(labels))
-    result = CrossValidation(labels, logits[best], [*curve, whole], _PENALTIES[best], number)
+    result = CrossValidation(labels, logits[best], [*curve, whole], penalties[best], number)
     return by_penalty[best][-1], result
 
 
