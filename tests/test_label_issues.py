@@ -1,8 +1,10 @@
 """Wrong labels that were planted are found."""
 
 import numpy as np
+import pytest
 
-from imageshards.train.label_issues import confidently_wrong, self_confidence
+from imageshards.train.duplicates import Likeness
+from imageshards.train.label_issues import confidently_wrong, find_label_issues, self_confidence
 from imageshards.train.softmax import softmax
 
 
@@ -32,3 +34,26 @@ def test_doubt_is_no_error() -> None:
 def test_a_label_without_images_is_never_the_likely_one() -> None:
     probabilities = np.array([[0.3, 0.1, 0.6], [0.1, 0.6, 0.3]], np.float32)
     assert not confidently_wrong(probabilities, np.array([0, 1])).any()
+
+
+def test_doubtful_images_and_pictures_under_two_labels_are_listed() -> None:
+    pytest.importorskip("tensorflow")
+    from imageshards.train.labelled import Labelled
+
+    likeness = Likeness(np.arange(5), np.array([[0, 3]]), np.array([[1, 2], [0, 1]]))
+    images = Labelled(
+        ["a", "b", "c", "d", "e"],
+        ["train"] * 3 + ["validation"] * 2,
+        np.array([0, 1, 2, 0, 1]),
+        np.array([0, 0, 1, 1, 1]),
+        likeness,
+    )
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.7, 0.3], [0.05, 0.95]], np.float32)
+    issues = find_label_issues(probabilities, images, ["cat", "dog"]).issues
+    assert [(issue.file, issue.split, issue.number, issue.given, issue.likely, issue.reason) for issue in issues] == [
+        ("d", "validation", 0, "dog", "cat", "the same picture as a, which is cat"),
+        ("c", "train", 2, "dog", "cat", "looks like b, which is cat"),
+        ("b", "train", 1, "cat", "dog", "looks like c, which is dog"),
+        ("a", "train", 0, "cat", "dog", "the same picture as d, which is dog"),
+    ]
+    assert [round(issue.score, 2) for issue in issues] == [0.3, 0.7, 0.8, 0.9]

@@ -10,7 +10,7 @@ import functools
 import importlib.metadata
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from imageshards.train.assessment import Assessment
     from imageshards.train.fit import Fitted
     from imageshards.train.input import Dataset
-    from imageshards.train.measure import Evaluation
 
 _METRICS = "metrics.json"
 _LABELS = "labels.txt"
@@ -153,7 +152,6 @@ def open_run(path: str | Path) -> Run:
 def _train(options: Options, report: Report) -> Run:
     start = time.monotonic()
     _check_keras()
-    from imageshards.train.assessment import Assessment
     from imageshards.train.failures import in_words
     from imageshards.train.fit import fit
     from imageshards.train.input import open_dataset
@@ -162,7 +160,7 @@ def _train(options: Options, report: Report) -> Run:
     runs = Path(options.runs)
     with in_words(dataset.folder, runs), new_run(runs, options.run_name()) as folder:
         fitted = fit(options, dataset, runs / ".features", folder / "tensorboard", report)
-        assessment = Assessment(list(_evaluations(dataset, fitted)), _cross_validation(dataset, fitted))
+        assessment = _assess(dataset, fitted)
         metrics = assessment.metrics() | {
             **(fitted.head.metrics() if fitted.head else {}),
             "warnings": [*assessment.warnings, *_without_effect(options, fitted)],
@@ -175,21 +173,22 @@ def _train(options: Options, report: Report) -> Run:
     return open_run(runs / options.run_name())
 
 
-def _evaluations(dataset: "Dataset", fitted: "Fitted") -> "Iterator[Evaluation]":
+def _assess(dataset: "Dataset", fitted: "Fitted") -> "Assessment":
+    from imageshards.train.assessment import Assessment
     from imageshards.train.input import keys, labels
+    from imageshards.train.label_issues import find_label_issues
     from imageshards.train.measure import Evaluation
 
-    for split, probabilities in fitted.probabilities.items():
-        yield Evaluation(split, keys(dataset, split), labels(dataset, split), probabilities, dataset.labels)
-
-
-def _cross_validation(dataset: "Dataset", fitted: "Fitted") -> "Evaluation | None":
-    from imageshards.train.measure import Evaluation
-
+    names = dataset.labels
+    evaluations = [
+        Evaluation(split, keys(dataset, split), labels(dataset, split), probabilities, names)
+        for split, probabilities in fitted.probabilities.items()
+    ]
     if fitted.head is None or fitted.head.validated is None:
-        return None
-    judged = fitted.head.judged
-    return Evaluation(CROSS_VALIDATION, judged.keys, judged.labels, fitted.head.out_of_fold(), dataset.labels)
+        return Assessment(evaluations)
+    judged, said = fitted.head.judged, fitted.head.out_of_fold()
+    cross_validation = Evaluation(CROSS_VALIDATION, judged.keys, judged.labels, said, names)
+    return Assessment(evaluations, cross_validation, find_label_issues(said, judged, names))
 
 
 def _without_effect(options: Options, fitted: "Fitted") -> list[str]:
@@ -214,7 +213,7 @@ def _write(
     settings = _settings(options, dataset)
     save_model(folder, fitted.model)
     export(folder, fitted.model, options.exports())
-    write_tables(folder, assessment.evaluations, fitted.history)
+    write_tables(folder, assessment, fitted.history)
     name = options.run_name()
     write_report(folder, name, dataset, assessment, fitted.history, metrics, settings)
     (folder / _LABELS).write_text("".join(f"{label}\n" for label in dataset.labels), encoding="utf-8")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from imageshards.train.intervals import Estimate
+from imageshards.train.label_issues import LabelIssues
 from imageshards.train.measure import Evaluation
 from imageshards.train.verdict import Verdict, verdict
 
@@ -16,10 +17,11 @@ _NAMES_SHOWN = 5
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
-    """The evaluation of each split, train first, that of the cross-validation, and what follows from them."""
+    """The evaluation of each split, train first; that of the cross-validation, with the labels that look wrong."""
 
     evaluations: Sequence[Evaluation]
     cross_validation: Evaluation | None = None
+    label_issues: LabelIssues | None = None
 
     @property
     def train(self) -> Evaluation:
@@ -63,6 +65,9 @@ class Assessment:
             "fit_in_words": fit.sentence,
             "warnings": self.warnings,
         }
+        if self.label_issues is not None:
+            metrics["label_issues"] = len(self.label_issues.issues)
+            metrics["label_errors_estimated"] = self.label_issues.estimate
         for each in filter(None, [*self.evaluations, self.cross_validation]):
             accuracy, balanced = each.accuracy, each.balanced_accuracy
             metrics |= {
@@ -89,4 +94,4 @@ def _few_images(evaluation: Evaluation, purpose: str) -> list[str]:
     if not few:
         return []
     shown = ", ".join(few[:_NAMES_SHOWN]) + (f" and {len(few) - _NAMES_SHOWN} more" if len(few) > _NAMES_SHOWN else "")
-    return [f"{evaluation.split} has few images to {purpose}: {shown}"]
+    return [f"{evaluation.split.replace('_', '-')} has few images to {purpose}: {shown}"]

@@ -52,6 +52,9 @@ def print_run(run: Run) -> None:
     for warning in run.warnings:
         say(f"  note: {warning}")
     _print_mistakes(run)
+    if issues := run.metrics.get("label_issues"):
+        look = "1 label to look at" if issues == 1 else f"{issues:,} labels to look at"
+        say(f"  {look} in label_issues.csv; wrong by estimate: {run.metrics['label_errors_estimated']:,}")
     say(f"{run.path}: model.keras, labels.txt, metrics.json, predictions.csv … after {run.metrics['seconds']} s")
     say(f"  imageshards-predict {shlex.quote(str(run.path))} IMAGE …")
     say(f"  {run.path / 'report.html'}")

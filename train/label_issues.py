@@ -4,10 +4,17 @@ Sources: Northcutt, Jiang and Chuang, "Confident Learning", 2021, for how many; 
 quality scoring", 2022, for the order: the probability of the given label, which they call self-confidence.
 """
 
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from imageshards.train.softmax import Floats
+
+if TYPE_CHECKING:
+    from imageshards.train.labelled import Labelled
 
 Labels = npt.NDArray[np.int64]
 
@@ -35,3 +42,66 @@ def confidently_wrong(probabilities: Floats, labels: Labels) -> npt.NDArray[np.b
         (confident.max(axis=1) >= 0) & (likely != labels) & (probabilities.argmax(axis=1) != labels)
     )
     return wrong
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelIssue:
+    """An image whose label a person should look at.
+
+    Attributes:
+      file: its source file.
+      split: where it is.
+      number: its place in the split.
+      given: its label.
+      likely: the label that it probably is.
+      score: the out-of-fold probability of the given label; the lower, the more likely that is wrong.
+      reason: why it is here, in words.
+    """
+
+    file: str
+    split: str
+    number: int
+    given: str
+    likely: str
+    score: float
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelIssues:
+    """What to look at, the likeliest errors first, and how many labels are wrong by estimate."""
+
+    estimate: int
+    issues: Sequence[LabelIssue]
+
+
+def find_label_issues(probabilities: Floats, judged: "Labelled", names: Sequence[str]) -> LabelIssues:
+    """Returns images that the model takes for another label, and pictures that are there under two labels.
+
+    Args:
+      probabilities: out of fold, of the judged images (images, labels).
+      judged: the images.
+      names: of the labels, by number.
+    """
+    labels = judged.labels
+    score, predicted = self_confidence(probabilities, labels), probabilities.argmax(axis=1)
+    reasons = dict.fromkeys(np.flatnonzero(predicted != labels).tolist(), "taken for another label")
+    likely = {place: int(predicted[place]) for place in reasons}
+    for pairs, how in ((judged.likeness.alike, "looks like"), (judged.likeness.same, "the same picture as")):
+        for one, other in pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].tolist():
+            for place, twin in ((one, other), (other, one)):
+                reasons[place] = f"{how} {judged.keys[twin]}, which is {names[labels[twin]]}"
+                likely.setdefault(place, int(labels[twin]))
+    issues = [
+        LabelIssue(
+            judged.keys[place],
+            judged.splits[place],
+            int(judged.numbers[place]),
+            names[labels[place]],
+            names[likely[place]],
+            float(score[place]),
+            reasons[place],
+        )
+        for place in sorted(reasons, key=lambda place: (float(score[place]), place))
+    ]
+    return LabelIssues(int(confidently_wrong(probabilities, labels).sum()), issues)

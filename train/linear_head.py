@@ -1,17 +1,19 @@
 """The pooled head: a linear softmax on kept features, cross-validated, calibrated, adjusted to the mix of labels."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from imageshards.train.calibration import calibration_error, temperature
 from imageshards.train.cross_validation import CrossValidation, fit_and_cross_validate
-from imageshards.train.labelled import Labelled
 from imageshards.train.options import Prior
 from imageshards.train.priors import log_prior
 from imageshards.train.softmax import Floats, Softmax, softmax
+
+if TYPE_CHECKING:
+    from imageshards.train.labelled import Labelled
 
 MOST_FEATURE_BYTES = 2 << 30  # above which the head is trained by Keras, batch by batch
 
@@ -31,7 +33,7 @@ class LinearHead:
     softmax: Softmax
     temperature: float
     prior: Floats
-    judged: Labelled
+    judged: "Labelled"
     validated: CrossValidation | None
 
     def probabilities(self, features: Floats) -> Floats:
@@ -62,7 +64,7 @@ class LinearHead:
         }
 
 
-def fit_linear_head(features: Floats, judged: Labelled, count: int, prior: Prior, seed: int) -> LinearHead:
+def fit_linear_head(features: Floats, judged: "Labelled", count: int, prior: Prior, seed: int) -> LinearHead:
     """Returns the head over `count` labels that is fitted to the judged images of train; features are (images, N)."""
     training = judged.of_split("train")
     fitted, validated = fit_and_cross_validate(features, judged.labels, count, judged.groups, training, seed)

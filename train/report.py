@@ -1,6 +1,8 @@
 """report.html of a run: how training went, what the model confuses, and its mistakes as pictures."""
 
+import csv
 import dataclasses
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,11 +15,13 @@ from imageshards.pipeline.page import render, thumbnail
 from imageshards.train.assessment import Assessment
 from imageshards.train.input import Dataset, pictures
 from imageshards.train.intervals import wilson
+from imageshards.train.label_issues import LabelIssue, LabelIssues
 from imageshards.train.measure import Evaluation
 
 REPORT = "report.html"
 
 _MISTAKES = 24
+_ISSUES = 48
 _SAMPLES = 15
 _TOP = 3
 _LABELS = 100
@@ -93,6 +97,8 @@ def write_report(
         wrong=sum(int((each.predicted != each.truth).sum()) for each in evaluations),
         mistakes=_shown(dataset, mistakes),
         samples=_shown(dataset, samples),
+        issues=_pictured(dataset, assessment.label_issues),
+        corrections=_corrections(assessment.label_issues),
     )
     (folder / REPORT).write_text(page, encoding="utf-8", newline="\n")
 
@@ -160,6 +166,25 @@ def _confused(evaluation: Evaluation) -> list[tuple[str, str, int]]:
     order = np.argsort(-table, axis=None, kind="stable")[:_MATRIX]
     pairs = [(int(n) // len(table), int(n) % len(table)) for n in order]
     return [(evaluation.labels[t], evaluation.labels[p], int(table[t, p])) for t, p in pairs if table[t, p]]
+
+
+def _pictured(dataset: Dataset, issues: LabelIssues | None) -> list[tuple[LabelIssue, str]]:
+    """Returns the first labels to look at, with their pictures as data: addresses."""
+    first = issues.issues[:_ISSUES] if issues else ()
+    found = {
+        split: pictures(dataset, split, {issue.number for issue in first if issue.split == split})
+        for split in {issue.split for issue in first}
+    }
+    return [(issue, thumbnail(Image.fromarray(found[issue.split][issue.number].squeeze()))) for issue in first]
+
+
+def _corrections(issues: LabelIssues | None) -> str:
+    """Returns lines of a corrections.csv that gives the pictured images their likely labels."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["file", "label"])
+    writer.writerows([issue.file, issue.likely] for issue in (issues.issues[:_ISSUES] if issues else ()))
+    return buffer.getvalue()
 
 
 def _shown(dataset: Dataset, wanted: Sequence[tuple[Evaluation, int]]) -> list[Shown]:

@@ -1,4 +1,4 @@
-"""A run's tables: predictions.csv, confusion.csv, labels.csv and history.csv."""
+"""A run's tables: predictions.csv, confusion.csv, labels.csv, label_issues.csv and history.csv."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 
 from imageshards.pipeline.spreadsheet import as_path, write_rows
+from imageshards.train.assessment import Assessment
+from imageshards.train.label_issues import LabelIssue
 from imageshards.train.measure import Evaluation
 
 PREDICTIONS = "predictions.csv"
+LABEL_ISSUES = "label_issues.csv"
 
 
-def write_tables(folder: Path, evaluations: Sequence[Evaluation], history: Sequence[Mapping[str, float]]) -> None:
+def write_tables(folder: Path, assessment: Assessment, history: Sequence[Mapping[str, float]]) -> None:
     """Writes the tables of a run into its folder; history.csv only where there were epochs."""
+    evaluations = assessment.evaluations
+    if assessment.label_issues is not None:
+        write_label_issues(folder / LABEL_ISSUES, assessment.label_issues.issues)
     write_predictions(folder / PREDICTIONS, evaluations)
     write_confusion(folder / "confusion.csv", evaluations)
     _write_rows(folder / "labels.csv", [row for each in evaluations for row in each.per_label()])
@@ -53,6 +59,16 @@ def write_confusion(path: Path, evaluations: Sequence[Evaluation]) -> None:
             if images
         ],
     )
+
+
+def write_label_issues(path: Path, issues: Sequence[LabelIssue]) -> None:
+    """Writes a row for each label to look at, the likeliest error first; `score` is the given label's probability."""
+    rows = [
+        (as_path(issue.file), issue.given, issue.likely, f"{issue.score:.6f}", issue.split, issue.reason)
+        for issue in issues
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_rows(file, [("file", "label", "likely_label", "score", "split", "reason"), *rows])
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
