@@ -11,6 +11,7 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -34,6 +35,7 @@ def run_command(name: str, run: Callable[[Sequence[str]], int], arguments: Seque
     `--version` alone prints the version of the package; `imageshards-records` has an option of that name as well.
     What goes wrong is one sentence; --debug, which every command knows, shows the traceback too.
     """
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of doubtful metadata in a picture, which does not matter here
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given == ["--version"]:
         run = functools.partial(_print_version, name)

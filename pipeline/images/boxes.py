@@ -40,6 +40,7 @@ class Still:
     height: int
     coded_pixels: int  # that have to be decoded for it, tiles and transparency included
     largest: int  # of them in one piece
+    coded_bytes: int
     orientation: int
     aperture: tuple[int, int, int, int] | None  # the part that is to be seen: left, top, right, bottom
     profile: bytes | None
@@ -123,7 +124,10 @@ class _Items:
         self._of = dict(_associations(properties[b"ipma"]))
         self._references = list(_references(inner[b"iref"])) if b"iref" in inner else []
         self._extents = dict(_extents(inner[b"iloc"]))
-        if sum(length for _, extents in self._extents.values() for _, length in extents) > 2 * len(data):
+        ends = (
+            min(start + length, len(data)) - start for _, pieces in self._extents.values() for start, length in pieces
+        )
+        if sum(max(0, size) for size in ends) > 2 * len(data):
             raise UnreadableError("corrupt", "its items take more bytes than the file has")
 
     def still(self) -> Still:
@@ -140,6 +144,7 @@ class _Items:
             height,
             sum(w * h for w, h in sizes),
             max((w * h for w, h in sizes), default=0),
+            sum(length for item in items if item in self._extents for _, length in self._extents[item][1]),
             _orientation(properties),
             _aperture(properties.get(b"clap"), width, height),
             bytes(color[4:]) if bytes(color[:4]) in (b"prof", b"rICC") else None,

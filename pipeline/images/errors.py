@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
+_SLOW_BYTES = 60_000_000  # at a seventh of a second a megabyte
+
 
 class UnreadableError(Exception):
     """An image that cannot be normalized: `reason` is a stable code, `detail` is for people."""
@@ -23,6 +25,17 @@ def decoder_errors() -> Iterator[None]:
     except Exception as error:
         words = str(error) or type(error).__name__
         raise UnreadableError("truncated" if "truncated" in words.lower() else "corrupt", words) from error
+
+
+def check_coded_bytes(size: int) -> None:
+    """Refuses pixels that are coded in so many bytes that codecs like VP8 and AV1 need more than some ten seconds.
+
+    Raises:
+      UnreadableError: too-slow.
+    """
+    if size > _SLOW_BYTES:
+        words = f"{size:,} bytes of pixels are more than {_SLOW_BYTES:,}, and slow to decode; save it with less quality"
+        raise UnreadableError("too-slow", words)
 
 
 def check_pixels(width: int, height: int, most: int) -> None:

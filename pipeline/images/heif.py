@@ -3,11 +3,11 @@
 from PIL import AvifImagePlugin, Image
 
 from imageshards.pipeline.images import boxes
-from imageshards.pipeline.images.errors import UnreadableError, check_pixels
+from imageshards.pipeline.images.errors import UnreadableError, check_coded_bytes, check_pixels
 from imageshards.pipeline.images.picture import Picture, stream
 from imageshards.pipeline.images.settings import Normalization
 
-_MORE = 4  # so many times the picture's own pixels its tiles and transparency may take
+_MORE = 2  # so many times the most pixels its tiles and transparency may take together
 _OTHERS = {b"jpeg": "JPEG", b"j2k1": "JPEG 2000", b"vvc1": "VVC", b"avc1": "AVC", b"unci": "uncompressed pixels"}
 _BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"miaf")
 
@@ -25,6 +25,7 @@ def decode(data: bytes, how: Normalization) -> Picture:
     """
     still = boxes.read_still(data)
     check_pixels(still.width, still.height, how.max_pixels)
+    check_coded_bytes(still.coded_bytes)
     if still.largest > how.max_pixels or still.coded_pixels > _MORE * how.max_pixels:
         words = (
             f"{still.coded_pixels:,} pixels in its tiles are more than {how.max_pixels:,}; --max-pixels sets the limit"

@@ -15,7 +15,7 @@ import simplejpeg
 from PIL import Image, JpegImagePlugin
 
 from imageshards.pipeline.images import fit
-from imageshards.pipeline.images.errors import UnreadableError, check_pixels
+from imageshards.pipeline.images.errors import UnreadableError, check_coded_bytes, check_pixels
 from imageshards.pipeline.images.picture import Picture
 from imageshards.pipeline.images.settings import Normalization
 from imageshards.pipeline.images.tags import exif_orientation
@@ -38,6 +38,8 @@ _OTHER_FRAMES = {
     0xF7: "a JPEG-LS",
 }
 _PROGRESSIVE = (0xC2, 0xCA)
+_ARITHMETIC = (0xC9, 0xCA)
+_ARITHMETIC_COST = 3  # it is decoded three times, to see whether it is whole
 _NEEDED = {
     *_FRAMES,
     0xC4,
@@ -52,7 +54,9 @@ _NEVER_SENT = 16  # more bits than any coefficient has
 _HARMLESS = re.compile(
     "extraneous|Invalid SOS|Inconsistent progression|unknown JFIF|Unknown Adobe"
 )  # of libjpeg's warnings
+_LOST = re.compile("premature end|instead of RST", re.IGNORECASE)
 _FILLER = bytes(range(1, 255))  # what no decoder takes for a marker
+_ARITHMETIC_FILLER = bytes(16) + _FILLER  # an arithmetic coder leaves zeros out at the end, and its decoder reads ahead
 
 
 class _Segment(NamedTuple):
@@ -155,6 +159,8 @@ def _check_scans(data: bytes, header: _Header) -> str:
     Raises:
       UnreadableError: too-slow.
     """
+    if header.marker in _ARITHMETIC:
+        check_coded_bytes(len(data) * _ARITHMETIC_COST)
     if header.interleaved:
         return ""
     scans, ended = 0, False
@@ -184,18 +190,21 @@ def _sent(scan: memoryview, header: _Header) -> dict[tuple[int, int], int]:
 
 def _pixels(data: bytes, header: _Header, scale: int, *, keep_truncated: bool) -> tuple[Image.Image, bool]:
     """Decodes; returns the image, and whether pixels are missing."""
-    missing, words = _check_scans(data, header), ""
-    for file in (data, _mended(data, header)) if not missing else ():
+    words = _check_scans(data, header)
+    lost = bool(words)
+    for file in (data, _mended(data, header)) if not lost else ():
         try:
             return _decoded(file, header, scale, strict=True), False
         except ValueError as error:
             words = str(error).removeprefix("Corrupt JPEG data: ")
     mended = _mended(data, header)
-    if not missing and _HARMLESS.search(words) and _complete(mended, header, scale):
-        return _decoded(mended, header, scale, strict=False), False
-    lost = bool(missing) or _HARMLESS.search(words) or "premature end" in words.lower() or "instead of RST" in words
+    if not lost and _HARMLESS.search(words):
+        if _complete(mended, header, scale):
+            return _decoded(mended, header, scale, strict=False), False
+        lost = True
+    lost = lost or _LOST.search(words) is not None
     if not (keep_truncated and lost):
-        raise UnreadableError("truncated" if lost else "corrupt", missing or words)
+        raise UnreadableError("truncated" if lost else "corrupt", f"pixels are missing: {words}" if lost else words)
     return _decoded(mended, header, scale, strict=False), True
 
 
@@ -206,6 +215,8 @@ def _decoded(data: bytes, header: _Header, scale: int, *, strict: bool) -> Image
       ValueError: libjpeg's words; where `strict`, also its warnings.
     """
     color, mode, raw = _COLORS[len(header.components)]
+    if strict and header.marker in _ARITHMETIC and not _complete(_mended(data, header), header, scale):
+        raise ValueError("premature end of data")  # which libjpeg does not say of this coding
     least = (-(-header.height // scale), -(-header.width // scale))
     try:
         pixels = simplejpeg.decode_jpeg(data, color, min_height=least[0], min_width=least[1], strict=strict)
@@ -240,10 +251,11 @@ def _mended(data: bytes, header: _Header) -> bytes:
 
 def _complete(data: bytes, header: _Header, scale: int) -> bool:
     """Says whether all pixels are there: then bytes before each marker change nothing, for no decoder needs them."""
+    filler = _ARITHMETIC_FILLER if header.marker in _ARITHMETIC else _FILLER
     parts, at, scan = [], 0, False
     for segment in _segments(data):
         if scan:
-            parts.append(_RESTART.sub(lambda marker: _FILLER + marker[0], data[at : segment.start]) + _FILLER)
+            parts.append(_RESTART.sub(lambda marker: filler + marker[0], data[at : segment.start]) + filler)
             at = segment.start
         scan = segment.marker == _SOS
         parts.append(data[at : segment.end])

@@ -34,9 +34,15 @@ class Tags:
         if not self._order or len(data) < 8:
             raise ValueError("no table of tags")
         self._big = self._number("H", 2) == 43
+        self.complete = True  # the file does not end within its first table
         self._first = {
             tag.number: tag for tag in self._table(self._number("Q", 8) if self._big else self._number("I", 4))
         }
+
+    def reaches(self, number: int) -> bool:
+        """Says whether a tag's value lies within the file; also where there is no such tag."""
+        tag = self._first.get(number)
+        return tag is None or tag.start + tag.size <= len(self._data)
 
     def values_size(self) -> int:
         """Returns how many bytes all values take together; more than the file has where entries overlap."""
@@ -66,9 +72,11 @@ class Tags:
     def _table(self, start: int) -> Iterator[Tag]:
         head, entry, inline = ("Q", "HHQ", 8) if self._big else ("H", "HHI", 4)
         if start + struct.calcsize(f"={head}") > len(self._data):
+            self.complete = False
             return
         length = struct.calcsize(f"={entry}") + inline
         start, count = start + struct.calcsize(f"={head}"), self._number(head, start)
+        self.complete = self.complete and start + count * length <= len(self._data)
         for at in range(start, min(start + count * length, len(self._data) - length + 1), length):
             number, kind, values = struct.unpack_from(self._order + entry, self._data, at)
             size = values * _BYTES.get(kind, 1)

@@ -13,7 +13,8 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279, 322, 323, 324, 325
-_SUBTABLES, _SAMPLE_FORMAT, _PROFILE, _DNG = 330, 339, 34675, 50706
+_COLORS_OF_PALETTE, _SUBTABLES, _SAMPLE_FORMAT, _JPEG_TABLES, _PROFILE, _DNG = 320, 330, 339, 347, 34675, 50706
+_NEEDED = (_BITS, _STRIPS, _STRIP_BYTES, _COLORS_OF_PALETTE, _TILES, _TILE_BYTES, _JPEG_TABLES)
 _UNCOMPRESSED, _YCBCR = 1, 6
 _COLORS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 4: "a mask", 5: "CMYK", 6: "YCbCr", 8: "CIELAB", 9: "ICCLAB"}
 _CODERS = {34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL"}
@@ -42,11 +43,11 @@ def decode(data: bytes, how: Normalization) -> Picture:
 
 def _check(tags: Tags, data: bytes, how: Normalization) -> None:
     """Refuses what would take too much memory, and raw photos, whose first page is a thumbnail."""
+    width, height = (tags.integer(number, 0) for number in (_WIDTH, _HEIGHT))
+    if not tags.complete or not all(map(tags.reaches, _NEEDED)) or not width or not height:
+        raise UnreadableError("truncated", "the file ends within its table of tags")
     if tags.values_size() > len(data):
         raise UnreadableError("corrupt", "its tags take more bytes than the file has")
-    width, height = (tags.integer(number, 0) for number in (_WIDTH, _HEIGHT))
-    if not width or not height:
-        raise UnreadableError("truncated", "the file ends before it says how large it is")
     check_pixels(max(width, tags.integer(_TILE_WIDTH, 0)), max(height, tags.integer(_TILE_HEIGHT, 0)), how.max_pixels)
     if tags.integers(_DNG) or (tags.integer(_SUBFILE, 0) & 1 and tags.integers(_SUBTABLES)):
         raise UnreadableError("unsupported-format", "a camera's raw file: develop it, and save it as JPEG")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from PIL import Image, WebPImagePlugin
 
-from imageshards.pipeline.images.errors import UnreadableError, check_pixels
+from imageshards.pipeline.images.errors import UnreadableError, check_coded_bytes, check_pixels
 from imageshards.pipeline.images.picture import Picture, stream
 from imageshards.pipeline.images.settings import Normalization
 from imageshards.pipeline.images.tags import exif_orientation
@@ -71,6 +71,8 @@ def _frame(chunks: dict[bytes, memoryview], how: Normalization) -> Image.Image:
         raise UnreadableError("truncated", "the file ends before its first pixel")
     width, height = _size(kind, chunks[kind])
     check_pixels(width, height, how.max_pixels)
+    if kind == b"VP8 ":
+        check_coded_bytes(len(chunks[kind]))
     body = _chunk(kind, chunks[kind])
     if kind == b"VP8 " and b"ALPH" in chunks:
         extent = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
