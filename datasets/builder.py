@@ -20,16 +20,10 @@ from tensorflow_datasets.core.file_adapters import FileFormat
 from tensorflow_datasets.core.utils.lazy_imports_utils import tree
 
 from imageshards.datasets.data_source import TFRecordDataSource
-from imageshards.pipeline import storage
-from imageshards.pipeline.fingerprint import dataset_fingerprint
+from imageshards.pipeline.api import plan_jobs, run_job
 from imageshards.pipeline.images import Normalization
-from imageshards.pipeline.job import build
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.record import FEATURES, SUPERVISED, Kind, image_shape, nested
-from imageshards.pipeline.sources.layouts import read_dataset
-from imageshards.pipeline.sources.listing import list_files
-from imageshards.pipeline.sources.selection import Selection
-from imageshards.pipeline.versions import Version
 
 
 class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=True):  # type: ignore[misc,call-arg]
@@ -68,23 +62,18 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
         if self.data_path.exists() and not config.download_mode.overwrite_dataset:
             return
         manager = self._make_download_manager(download_dir=download_dir, download_config=config)
-        place = {"dataset": self.name, "version": str(self.version)}
+        place = {"dataset": self.name, "version": str(self.version), "out": os.fspath(self._data_dir_root)}
         options = Options(src=os.fspath(manager.manual_dir), **place, **self.OPTIONS)
         if config.num_shards:
             options = dataclasses.replace(options, shards=config.num_shards)
-        selection = Selection(options.exclude, options.include)
-        listing = list_files(options.src, follow_outside=options.follow_outside, selection=selection)
-        reading = read_dataset(listing, options)
+        (job,) = plan_jobs(options)
 
         def pipeline() -> Any:
             import apache_beam as beam  # takes a second, which reading need not wait for
 
-            from imageshards.pipeline.runner import new_pipeline
+            return beam.Pipeline(config.beam_runner, config.beam_options)
 
-            return beam.Pipeline(config.beam_runner, config.beam_options) if config.beam_runner else new_pipeline([])
-
-        version = Version(storage.place(os.fspath(self.data_dir)).parent, str(self.version))
-        build(reading, version, dataset_fingerprint(reading), pipeline)
+        run_job(job, pipeline if config.beam_runner else None)
         self.info.read_from_directory(self.data_dir)
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any = None) -> None:

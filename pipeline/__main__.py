@@ -7,8 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imageshards.pipeline.command import (
     FAILED,
@@ -20,13 +19,12 @@ from imageshards.pipeline.command import (
     say,
 )
 from imageshards.pipeline.entry import INTERRUPTED
-from imageshards.pipeline.errors import JobError, UserError
+from imageshards.pipeline.errors import JobError
 from imageshards.pipeline.options import Options
-from imageshards.pipeline.source import PASSING
+from imageshards.pipeline.progress import Progress
 
 if TYPE_CHECKING:
-    from imageshards.pipeline.sources.layouts import Reading
-    from imageshards.pipeline.versions import Version
+    from imageshards.pipeline.api import Job
 
 NAME = "imageshards-records"
 _GOES_ON = "  what is done is kept: the same command goes on where this one was"
@@ -54,58 +52,40 @@ def _run(arguments: Sequence[str]) -> int:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what it logs as an error, it raises too
     options, flags = parse(arguments)
     with many_imports():  # after --help, which need not wait for them
-        from imageshards.pipeline import console, storage
-        from imageshards.pipeline.fingerprint import dataset_fingerprint
-        from imageshards.pipeline.sources.layouts import read
-        from imageshards.pipeline.versions import Version, read_metadata, remove_leftovers
+        from imageshards.pipeline import console
+        from imageshards.pipeline.api import plan_jobs
 
-    for reading in read(options):
-        version = Version(storage.place(options.out) / reading.options.dataset_name(), options.version)
-        _check_places(reading.root, version.path.parent)
-        console.describe(reading, version)
+    for job in plan_jobs(options):
+        console.describe(job.reading, job.version)
         if options.dry_run:
-            console.describe_splits(reading)
-            continue
-        request = dataset_fingerprint(reading)
-        metadata = read_metadata(version)
-        same = metadata and metadata.get("fingerprint") == request and PASSING.isdisjoint(metadata["rejected"])
-        if same and not options.redraw_splits:
-            say(f"{version.path} is up to date; nothing was touched")
-            if storage.exists(version.work):
-                remove_leftovers(version)
+            console.describe_splits(job.reading)
         else:
-            _build(reading, version, request, flags)
+            _make(job, flags)
     return 0
 
 
-def _build(reading: "Reading", version: "Version", request: str, flags: Sequence[str]) -> None:
+def _make(job: "Job", flags: Sequence[str]) -> None:
+    from imageshards.pipeline import console
+    from imageshards.pipeline.api import run_job
+
+    if flags:
+        from imageshards.pipeline.runner import new_pipeline
+
     start = time.monotonic()
     return_large_blocks()
-    with many_imports():
-        from imageshards.pipeline import console
-        from imageshards.pipeline.chunks import tally
-        from imageshards.pipeline.job import build
-
-    bar = contextlib.nullcontext() if flags else console.progress(len(reading.sources), tally)  # others count elsewhere
+    progress = Progress()
+    bar = contextlib.nullcontext() if flags else console.progress(len(job.reading.sources), progress)
     with _stoppable(), bar:
         try:
-            metadata = build(reading, version, request, lambda: _new_pipeline(flags))
-        except Exception as error:
-            reason = _reason(error)
-            if reason is None and flags:  # not one of ours: a runner's own, which has seen a worker go
-                reason = f"a worker ended, or the runner itself: {_last_line(error)}"
-            if reason is None:
-                raise
-            complain(NAME, f"the job failed: {reason}\n{_GOES_ON}")
+            records = run_job(job, (lambda: new_pipeline(flags)) if flags else None, progress)
+        except JobError as error:
+            complain(NAME, f"the job failed: {error}\n{_GOES_ON}")
             sys.exit(FAILED)
-    console.summarize(metadata, version)
-    say(f"  {time.monotonic() - start:.1f} s")
-
-
-def _new_pipeline(flags: Sequence[str]) -> Any:
-    from imageshards.pipeline.runner import new_pipeline
-
-    return new_pipeline(flags)
+    if records.up_to_date:
+        say(f"{records.path} is up to date; nothing was touched")
+    else:
+        console.summarize(records.metadata, job.version)
+        say(f"  {time.monotonic() - start:.1f} s")
 
 
 @contextlib.contextmanager
@@ -125,31 +105,6 @@ def _stoppable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _reason(error: BaseException | None) -> str | None:
-    """Returns what made a job fail, where words say it better than a traceback. Beam wraps what it passes on."""
-    while error is not None:
-        if isinstance(error, UserError):
-            raise error
-        if isinstance(error, OSError) and error.errno:
-            return f"{error.strerror}" + (f": {error.filename}" if error.filename else "")
-        if isinstance(error, JobError):
-            return str(error)
-        error = error.__context__
-    return None
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[-1][:300]
-
-
-def _check_places(root: Path, folder: Path) -> None:
-    from imageshards.pipeline.storage import is_bucket
-
-    if (folder if is_bucket(folder) else folder.resolve()).is_relative_to(root):
-        raise UserError(f"{folder} lies in the folder with the images, {root}; choose another folder with --out")
 
 
 if __name__ == "__main__":

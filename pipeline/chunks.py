@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +21,7 @@ from imageshards.pipeline import storage, tfrecord
 from imageshards.pipeline.facts import KNOWN, Chunk, read_facts, write_facts
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.originals import Originals
+from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import PASSING, Reason
 
@@ -50,6 +50,7 @@ class Staging:
     how: Normalization
     labels: tuple[str, ...]
     workers: int
+    progress: Progress
 
     @functools.cached_property
     def numbers(self) -> dict[str, int]:
@@ -68,23 +69,6 @@ class Staging:
     def facts(self, chunk: Chunk) -> Path:
         """The chunk's facts; there when the chunk is done."""
         return self.work / "staged" / f"{chunk.name}.arrow"
-
-
-class Tally:
-    """How far the job is, for a progress bar in the same process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.done = self.rejected = 0
-
-    def add(self, done: int, rejected: int) -> None:
-        """Counts images that are done, and how many of them were rejected."""
-        with self._lock:
-            self.done += done
-            self.rejected += rejected
-
-
-tally = Tally()
 
 
 def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.RecordBatch | None:
@@ -109,7 +93,7 @@ def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.
                 return None
     except (OSError, ValueError, pa.ArrowException, tfrecord.DamagedRecordError):
         return None
-    tally.add(len(facts), len(facts) - facts["reason"].null_count)
+    staging.progress.add(len(facts), len(facts) - facts["reason"].null_count)
     return facts
 
 
@@ -169,7 +153,7 @@ class Stager:
         staged = result()
         for fact, frame in staged:
             opened.add(fact, frame)
-        tally.add(len(staged), sum(frame is None for _, frame in staged))
+        self._staging.progress.add(len(staged), sum(frame is None for _, frame in staged))
         opened.slices_left -= 1
         if not opened.slices_left:
             opened.file.close()

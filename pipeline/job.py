@@ -12,13 +12,13 @@ import pyarrow as pa
 from imageshards.pipeline import plan, shards, storage
 from imageshards.pipeline.checksums import METADATA
 from imageshards.pipeline.chunks import Staging
-from imageshards.pipeline.command import many_imports
 from imageshards.pipeline.errors import LostError, UserError
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
 from imageshards.pipeline.fingerprint import chunk_salt, normalization
 from imageshards.pipeline.index import Tallied, read_index, write_index
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.originals import Originals
+from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.publish import publish
 from imageshards.pipeline.sources.layouts import Reading
 from imageshards.pipeline.versions import Version, previous_version, work_folder
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 def build(
-    reading: Reading, version: Version, request: str, new_pipeline: "Callable[[], beam.Pipeline]"
+    reading: Reading,
+    version: Version,
+    request: str,
+    new_pipeline: "Callable[[], beam.Pipeline]",
+    progress: Progress,
 ) -> dict[str, Any]:
     """Publishes the dataset and returns what its metadata.json says of it.
 
@@ -46,6 +50,7 @@ def build(
             how=options.normalization(),
             labels=tuple(reading.labels),
             workers=options.worker_count(),
+            progress=progress,
         )
         previous = _previous(staging.kept, options)
         rules, found = _rules(reading), reading.found
@@ -83,10 +88,10 @@ def _run(
     wanted: int,
 ) -> None:
     """Stages the images, draws the splits and writes the shards: the part that runs on workers."""
-    with many_imports():  # only now: Beam's objects would lie among those of a million sources, and keep their memory
-        import apache_beam as beam
+    # Only now: Beam's objects would lie among those of a million sources, and keep their memory.
+    import apache_beam as beam
 
-        from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
+    from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
 
     with new_pipeline() as pipeline:
         rows = (

@@ -141,7 +141,8 @@ class Options:
             re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", self.version, re.ASCII) is not None,
             f"--version {self.version!r}: give three numbers such as 1.0.0",
         )
-        _check_color("--pad-color", self.pad_color)
+        if self.fit == "pad":
+            _check_color("--pad-color", self.pad_color)
         _check(
             self.fit == "pad" or self.pad_color == "white",
             f"--pad-color {self.pad_color}: only --fit pad has borders; give that too",

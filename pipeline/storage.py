@@ -53,6 +53,11 @@ def is_bucket(name: str | Path) -> bool:
     return "://" in os.fspath(name)
 
 
+def real(path: Path) -> Path:
+    """Returns the place that a name leads to, links followed; a bucket has none."""
+    return path if is_bucket(path) else path.resolve()
+
+
 def _in_words(function: Callable[P, T]) -> Callable[P, T]:
     """Lets what a bucket's library raises say which place it was about; errors of the system pass as they are."""
 
