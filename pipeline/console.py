@@ -99,6 +99,8 @@ def summarize(metadata: Mapping[str, Any], version: Version) -> None:
             f" {duplicates['with_several_labels']} pictures have several labels,"
             f" {duplicates['in_several_splits']} are in several splits"
         )
+    if metadata["splits"].keys() == {"train", "test"}:
+        say("no validation split was drawn: SRC says what is train and test; training will set a part of train aside")
     for split in metadata["splits"]:
         missing = [label for label, count in metadata["splits"][split].items() if not count]
         if missing:

@@ -109,14 +109,62 @@ def test_spaces_and_accents_anywhere(tmp_path: Path) -> None:
     assert (out / "my_t_home_x_set/1.0.0/label.labels.txt").read_text() == "chat é\nhot dog\n"
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_make_passes_values_on_untouched(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / 'a "b" `c` (d)', PETS)
-    here = Path(__file__).parents[1]
-    make = ["make", "-C", str(here), "-n", "records", f"SRC={root}", "SIZE=32"]
-    recipe = subprocess.run(make, capture_output=True, text=True, check=True).stdout
-    assert str(root) not in recipe
-    assert '--size "$SIZE"' in recipe
+make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs make beside stand-ins for the commands, which print what reached them."""
+    shutil.copy(Path(__file__).parents[1] / "Makefile", folder)
+    for name in ("imageshards-records", "imageshards-train", "imageshards-verify"):
+        command = folder / ".venv/bin" / name
+        command.parent.mkdir(parents=True, exist_ok=True)
+        command.write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
+        command.chmod(0o755)
+    old = [part for step in ("records", "train", "editable") for part in ("-o", f".venv/.{step}")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "-s", *old, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@make
+@pytest.mark.parametrize("name", ['a "b" `c` (d)', "raw$1cats", "$(shell touch made)", "$$HOME", "it's"])
+def test_make_passes_values_on_as_they_were_typed(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    done = run_make(tmp_path, "records", f"SRC={name}", "SIZE=32", "ARGS=--label-pattern '(?P<label>x)$'")
+    assert done.stdout == f"[{name}][--size][32][--label-pattern][(?P<label>x)$]", done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+@make
+def test_make_takes_the_name_or_the_path_of_a_dataset(tmp_path: Path) -> None:
+    for given, reached in (
+        (["DATASET=pets"], "data/pets"),
+        (["DATASET=pets", "OUT=elsewhere"], "elsewhere/pets"),
+        (["DATASET=other/pets/1.0.0"], "other/pets/1.0.0"),
+    ):
+        assert run_make(tmp_path, "verify", *given).stdout == f"[{reached}]"
+
+
+@make
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "DATASET=pets", "EPOCH=3"], "make train has no EPOCH; it takes DATASET MODEL EPOCHS"),
+        (["records", "src=photos"], "make records has no src; it takes SRC"),
+        (["records", "SRC=nowhere"], "SRC=nowhere: there is no such folder"),
+        (["records", "SRC="], "SRC=: there is no such folder"),
+        (["records", "DATASET=pets"], "say where the images are"),
+        (["train"], "say which DATASET"),
+        (["predict", "RUN=runs/pets-cnn"], "say which IMAGES"),
+    ],
+)
+def test_make_explains_what_it_cannot_use_before_anything_is_installed(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = run_make(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
 
 
 def test_an_interrupt_stops_within_two_seconds_and_leaves_no_process(tmp_path: Path) -> None:

@@ -342,6 +342,15 @@ def test_catalogue_style_datasets_without_validation_are_cut(data: Path, train: 
     assert exited.value.code == 0
 
 
+def test_a_dataset_may_be_given_by_its_path(data: Path) -> None:
+    for path in (data / "shapes", data / "shapes/1.0.0"):
+        assert open_dataset(str(path), "elsewhere", 10).count("train") == open_dataset("shapes", str(data), 10).count(
+            "train"
+        )
+    assert Options(dataset=str(data / "shapes"), model="cnn").run_name() == "shapes-cnn"
+    assert Options(dataset=str(data / "shapes/1.0.0"), model="cnn").run_name() == "shapes-1.0.0-cnn"
+
+
 def test_unbalanced_labels_get_weights(data: Path) -> None:
     dataset = open_dataset("shapes", str(data), 10)
     truth = np.array([0] * 9 + [1] * 3)

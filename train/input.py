@@ -14,7 +14,8 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.file_adapters import FileFormat
 
 from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UserError
-from imageshards.pipeline.versions import published_versions
+from imageshards.pipeline.versions import find_versions, published_versions
+from imageshards.train.options import is_path
 
 _MOST_SHUFFLED = 2_048  # the records lie in a salted order already
 _SHARDS_AT_ONCE = 8
@@ -84,25 +85,28 @@ class Dataset:
 
 
 def open_dataset(name: str, data: str, validation_percent: int) -> Dataset:
-    """Opens `data`/name as it lies, or prepares one of TFDS's catalogue.
+    """Opens `data`/name, or the dataset whose path `name` is, as it lies; or prepares one of TFDS's catalogue.
 
     A dataset without a validation split gives the last images of train, in the records' salted order, instead.
 
     Raises:
       UserError: there is no such dataset, or it is not one of images of one size with class labels.
     """
-    name, _, version = name.partition(":")
-    folder = Path(data) / name
-    versions = published_versions(folder)
-    wanted = [path for path in versions if path.name == version] if version else versions
-    if wanted:
-        builder = _in_folder(wanted[-1])
-    elif versions:
-        raise UserError(f"{folder}: no version {version}, only {', '.join(path.name for path in versions)}")
-    else:
-        builder = _from_catalogue(f"{name}:{version}" if version else name, data)
+    builder = _builder(name, data)
     _check_features(builder)
     return Dataset(builder, _splits(builder.info, validation_percent))
+
+
+def _builder(name: str, data: str) -> tfds.core.DatasetBuilder:
+    if is_path(name):
+        return _in_folder(find_versions(Path(name))[-1])
+    folder_name, _, number = name.partition(":")
+    versions = published_versions(Path(data) / folder_name)
+    wanted = [path for path in versions if number in ("", path.name)]
+    if versions and not wanted:
+        there = ", ".join(path.name for path in versions)
+        raise UserError(f"{Path(data) / folder_name}: no version {number}, only {there}")
+    return _in_folder(wanted[-1]) if wanted else _from_catalogue(name, data)
 
 
 def _splits(info: tfds.core.DatasetInfo, validation_percent: int) -> dict[str, str]:

@@ -1,12 +1,14 @@
 """What training can be told: one frozen dataclass, from which the command line is made."""
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 from simple_parsing import field
 
 from imageshards.pipeline.keywords import check_choices
 from imageshards.pipeline.source import UserError
+from imageshards.pipeline.versions import is_version_number
 
 Model = Literal["mobilenet", "mnist", "cnn"]
 Backbone = Literal["mobilenet", "mobilenet_v2"]
@@ -21,7 +23,7 @@ class Options:
     """Trains an image classifier from a dataset, and says how good it is."""
 
     dataset: str = field(positional=True, metavar="DATASET")
-    """The dataset's name: one in DATA, or one of TFDS's catalogue such as mnist; name:1.0.0 for a version."""
+    """The dataset: its path, or its name in DATA or in TFDS's catalogue, such as mnist; name:1.0.0 for a version."""
 
     data: str = field(default="data", metavar="FOLDER")
     """Where datasets are, as DATA/<dataset>/<version>."""
@@ -134,7 +136,16 @@ class Options:
 
     def run_name(self) -> str:
         """Returns the name of the run's folder."""
-        return f"{self.dataset.replace(':', '-')}-{self.model}"
+        name = self.dataset.replace(":", "-")
+        if is_path(self.dataset):
+            *_, above, name = Path(self.dataset).absolute().parts
+            name = f"{above}-{name}" if is_version_number(name) else name
+        return f"{name}-{self.model}"
+
+
+def is_path(dataset: str) -> bool:
+    """Says whether a dataset is given by its path; a name in the catalogue may have a slash too."""
+    return "/" in dataset and Path(dataset).is_dir()
 
 
 def _check(condition: bool, message: str) -> None:

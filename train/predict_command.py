@@ -59,11 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     options: Options = new_parser(NAME, Options).parse_args(list(arguments)).options
+    from tqdm import tqdm
+
     from imageshards.train.prediction import find_images
 
     files, unreadable = find_images(options.images)
     import_tensorflow()
-    predictions = [*_classifier(options).predict(files, options.top), *unreadable]
+    predicted = _classifier(options).predict(files, options.top)
+    bar = tqdm(predicted, total=len(files), unit=" images", dynamic_ncols=True, leave=False, disable=None)
+    predictions = [*bar, *unreadable]
     _print(predictions, options)
     return int(any(prediction.error for prediction in predictions))
 

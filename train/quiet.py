@@ -26,8 +26,8 @@ def import_tensorflow() -> None:
         import tensorflow
         import tensorflow_datasets
 
-        assert tensorflow.__version__
         assert tensorflow_datasets.__version__
+        tensorflow.config.list_physical_devices()  # looks for GPUs, and says here and not later that there is none
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed; training needs: pip install 'imageshards[train]'") from error
     finally:
