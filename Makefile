@@ -46,6 +46,10 @@ predict.takes := RUN IMAGES ARGS
 predict: has-RUN has-IMAGES .venv/.train .venv/.editable ## what a run sees in photos
 	@$(BIN)/imageshards-predict "$$RUN" "$$IMAGES" $(call options)
 
+evaluate.takes := RUN IMAGES DATA ARGS
+evaluate: has-RUN has-IMAGES .venv/.train .venv/.editable ## how often a run is right; IMAGES is a dataset, or a folder
+	@$(BIN)/imageshards-evaluate "$$RUN" "$$IMAGES" $(call options,DATA)
+
 app.takes := RUN PORT ARGS
 app: .venv/.app .venv/.editable ## a page that trains on dropped folders and says what is in a photo
 	@$(BIN)/imageshards-app $(if $(value RUN),"$$RUN") $(call options,PORT)
@@ -147,4 +151,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify report train predict app test bench fuzz check format lock clean help has-src FORCE
+.PHONY: records verify report train predict evaluate app test bench fuzz check format lock clean help has-src FORCE

@@ -10,7 +10,7 @@ from imageshards.pipeline import __main__ as records_command
 from imageshards.pipeline import report_command, verify_command
 from imageshards.pipeline.options import Options
 from imageshards.train import __main__ as train_command
-from imageshards.train import app, predict_command
+from imageshards.train import app, evaluate_command, predict_command
 from imageshards.train.options import Options as TrainOptions
 
 PAGE = Path(__file__).with_name("options.md")
@@ -19,6 +19,7 @@ COMMANDS = {
     verify_command.NAME: verify_command.VerifyOptions,
     report_command.NAME: report_command.ReportOptions,
     train_command.NAME: TrainOptions,
+    evaluate_command.NAME: evaluate_command.Options,
     predict_command.NAME: predict_command.Options,
     app.NAME: app.Options,
 }

@@ -2,9 +2,11 @@
 
 import collections
 import contextlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -107,8 +109,21 @@ def summarize(metadata: Mapping[str, Any], version: Version) -> None:
             say(f"{split} has no image of {', '.join(missing[:5])}" + (" …" if len(missing) > 5 else ""))
     say(f"{version.path}" + ("; what was rejected and why: rejected.csv" if found > written else ""))
     say(f"  {version.path / 'report.html'}")
-    where = str(version.folder.parent)
-    say(f'  tfds.load("{version.name}", data_dir="{where}", as_supervised=True)')
+    say(f"  {_how_to_load(version)}")
+
+
+def _how_to_load(version: Version) -> str:
+    """Returns the Python call that loads this very version; a name of TFDS's catalogue would load that one."""
+    if _in_catalogue(version.name):
+        return f'tfds.builder_from_directory("{version.path}").as_dataset(as_supervised=True)'
+    return f'tfds.load("{version.name}", data_dir="{version.folder.parent}", as_supervised=True)'
+
+
+def _in_catalogue(name: str) -> bool:
+    """Says whether TFDS has a dataset of this name, by the files that it has of each; importing it takes seconds."""
+    installed = importlib.util.find_spec("tensorflow_datasets")
+    places = [Path(place) for place in installed.submodule_search_locations or ()] if installed else []
+    return any(any(place.glob(f"*/{name}{end}")) for place in places for end in ("", ".py", ".txt"))
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:

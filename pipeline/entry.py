@@ -25,6 +25,7 @@ records = _command("imageshards.pipeline.__main__")
 verify = _command("imageshards.pipeline.verify_command")
 report = _command("imageshards.pipeline.report_command")
 train = _command("imageshards.train.__main__")
+evaluate = _command("imageshards.train.evaluate_command")
 predict = _command("imageshards.train.predict_command")
 app = _command("imageshards.train.app")
 

@@ -10,6 +10,8 @@ from PIL import Image
 
 from imageshards.pipeline.__main__ import main
 
+from .drawings import draw_colors, draw_shapes
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -49,6 +51,30 @@ def draw_tree(root: Path, names: list[str], size: tuple[int, int] = (40, 30)) ->
     for number, name in enumerate(names):
         save(gradient(*size, seed=number), root / name)
     return root
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of two drawn sets, colors and shapes, 48 x 48 in two shards, which no test changes; raw/ is beside."""
+    folder = tmp_path_factory.mktemp("demo")
+    draw_colors(folder / "raw/colors")
+    draw_shapes(folder / "raw/shapes")
+    with pytest.raises(SystemExit):
+        main([str(folder / "raw"), "--out", str(folder / "data"), "--size", "48", "--shards", "2"])
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def trained(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that tells the shapes apart, with every export, which no test changes."""
+    pytest.importorskip("tensorflow")
+    from imageshards.train import train
+
+    runs = tmp_path_factory.mktemp("runs")
+    run = train(
+        "shapes", data=str(demo_data), runs=str(runs), model="cnn", epochs=3, export="savedmodel,tflite,tflite-int8"
+    )
+    return run.path
 
 
 Command = Callable[..., tuple[int, str, str]]

@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,27 +23,30 @@ from imageshards.train import measure, open_run, predict_command
 from imageshards.train.__main__ import main as train_main
 from imageshards.train.assessment import Assessment
 from imageshards.train.options import Options
+from imageshards.train.runs import new_run
 
 from .conftest import Command, gradient, save
-from .drawings import draw_colors, draw_shapes
 
 tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402
 
 from imageshards.train import fit, models  # noqa: E402
+from imageshards.train.augmentation import augmented  # noqa: E402
+from imageshards.train.export import tflite_probabilities  # noqa: E402
 from imageshards.train.features import FeatureBatches, features_of  # noqa: E402
 from imageshards.train.input import evaluation_batches, keys, labels, open_dataset, training_batches  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two demo sets as records, small, for all tests of this module."""
-    folder = tmp_path_factory.mktemp("train")
-    draw_colors(folder / "raw/colors")
-    draw_shapes(folder / "raw/shapes")
-    command = [sys.executable, "-m", "imageshards.pipeline", str(folder / "raw"), "--out", str(folder / "data")]
-    subprocess.run([*command, "--size", "48", "--shards", "2"], check=True, capture_output=True)
-    return folder / "data"
+def data(demo_data: Path) -> Path:
+    """The two demo sets as records."""
+    return demo_data
+
+
+@pytest.fixture
+def trained_copy(trained: Path, tmp_path: Path) -> Path:
+    """The folder of a trained run, to change."""
+    return shutil.copytree(trained, tmp_path / "copy")
 
 
 Train = Callable[..., tuple[int, Path, str]]
@@ -84,38 +90,97 @@ def test_colors_are_learned_perfectly_and_the_run_is_whole(train: Train) -> None
     assert sum(int(row["images"]) for row in read_csv(folder / "confusion.csv")) == 6
 
 
-def test_the_model_and_its_exports_agree(train: Train, data: Path) -> None:
-    _, folder, _ = train("shapes", "--epochs", "2", "--export", "savedmodel,tflite")
+def test_the_model_and_its_exports_agree(trained: Path, tmp_path: Path, data: Path) -> None:
+    folder = tmp_path
     script = (
         "import sys, keras, numpy as np\n"
-        "model = keras.saving.load_model(sys.argv[1] + '/model.keras', safe_mode=True)\n"
+        "model = keras.saving.load_model(sys.argv[1], safe_mode=True)\n"
         "assert not any(name.startswith('imageshards') for name in sys.modules)\n"
-        "images = np.load(sys.argv[1] + '/images.npy')\n"
-        "np.save(sys.argv[1] + '/plain.npy', model.predict(images, verbose=0))"
+        "np.save('plain.npy', model.predict(np.load('images.npy'), verbose=0))"
     )
     dataset = open_dataset("shapes", str(data), 10)
     images = np.concatenate([batch.numpy() for batch, _ in evaluation_batches(dataset, "train", 32)])
     np.save(folder / "images.npy", images)
-    subprocess.run([sys.executable, "-c", script, str(folder)], check=True)
+    subprocess.run([sys.executable, "-c", script, str(trained / "model.keras")], check=True, cwd=folder)
     plain = np.load(folder / "plain.npy")
-    rows = [row for row in read_csv(folder / "predictions.csv") if row["split"] == "train"]
+    rows = [row for row in read_csv(trained / "predictions.csv") if row["split"] == "train"]
     assert [dataset.labels[n] for n in plain.argmax(axis=1)] == [row["predicted"] for row in rows]
     assert np.allclose(plain.max(axis=1), [float(row["probability"]) for row in rows], atol=1e-4)
-    saved = tf.saved_model.load(str(folder / "savedmodel"))
+    saved = tf.saved_model.load(str(trained / "savedmodel"))
     assert np.allclose(saved.serve(images).numpy(), plain, atol=1e-5)
-    lite = tf.lite.Interpreter(model_path=str(folder / "model.tflite"))
-    lite.allocate_tensors()
-    light = []
-    for image in images:
-        lite.set_tensor(lite.get_input_details()[0]["index"], image[None])
-        lite.invoke()
-        light.append(lite.get_tensor(lite.get_output_details()[0]["index"])[0])
-    assert np.mean(np.argmax(light, axis=1) == plain.argmax(axis=1)) >= 0.99
+    light = np.stack(list(tflite_probabilities(trained / "model.tflite", images)))
+    assert np.allclose(light, plain, atol=1e-3)
+    small = np.stack(list(tflite_probabilities(trained / "model-int8.tflite", images)))
+    assert np.mean(small.argmax(axis=1) == plain.argmax(axis=1)) >= 0.9
+    assert (trained / "model-int8.tflite").stat().st_size < (trained / "model.tflite").stat().st_size / 2
 
 
-def test_a_photo_is_seen_as_its_record_was(train: Train, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_says_how_often_its_tflite_models_are_right(trained: Path) -> None:
+    metrics = open_run(trained).metrics
+    assert metrics["exports"].keys() == {"tflite", "tflite-int8"}
+    assert metrics["exports"]["tflite"]["accuracy"] == metrics["validation_accuracy"]
+    assert metrics["exports"]["tflite-int8"]["images"] == metrics["validation_images"]
+
+
+def test_a_tflite_model_takes_one_image(trained: Path) -> None:
+    interpreter = tf.lite.Interpreter(model_path=str(trained / "model.tflite"))
+    assert interpreter.get_input_details()[0]["shape_signature"].tolist() == [1, 48, 48, 3]
+
+
+def test_a_run_says_what_was_used(trained: Path) -> None:
+    settings = open_run(trained).settings
+    assert settings["options"]["learning_rate"] == 0.001
+    assert settings["options"]["batch_size"] == 4
+    assert "hidden" not in settings["options"]
+    assert settings["keras_at_least"] == "3.5"
+    assert settings["versions"]["keras"] == keras.__version__
+    assert settings["command"].startswith("imageshards-train shapes --data")
+
+
+def test_a_model_file_has_no_setting_that_older_versions_of_keras_refuse(trained: Path) -> None:
+    config = zipfile.ZipFile(trained / "model.keras").read("config.json").decode()
+    assert not re.findall(r"quantization_config|renorm\w*", config)
+
+
+@pytest.mark.index
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.5.0", "3.10.0", "3.13.0"])
+def test_older_versions_of_keras_open_the_model(trained: Path, tmp_path: Path, version: str) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(tmp_path), f"keras=={version}"]
+    if subprocess.run(pip, capture_output=True, check=False).returncode:
+        pytest.skip(f"needs the package index, and keras {version} cannot be installed from it")
+    script = (
+        "import keras, sys, numpy as np\n"
+        f"assert keras.__version__ == '{version}'\n"
+        "model = keras.saving.load_model(sys.argv[1], safe_mode=True)\n"
+        "assert abs(model.predict(np.zeros((2, 48, 48, 3), np.uint8), verbose=0).sum() - 2) < 1e-4"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "tensorflow"}
+    subprocess.run([sys.executable, "-c", script, str(trained / "model.keras")], check=True, env=environment)
+
+
+def test_a_run_replaces_one_of_its_name_and_keeps_it(tmp_path: Path) -> None:
+    def write(text: str) -> None:
+        with new_run(tmp_path, "a") as folder:
+            (folder / "run.json").write_text(text)
+
+    for text in ("first", "second", "third"):
+        write(text)
+    assert (tmp_path / "a/run.json").read_text() == "third"
+    assert (tmp_path / "a.previous/run.json").read_text() == "second"
+    with pytest.raises(KeyboardInterrupt), new_run(tmp_path, "a"):
+        raise KeyboardInterrupt
+    (tmp_path / ".incomplete-b-0").mkdir()  # of a run that was killed
+    write("fourth")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.previous"]
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="not the folder of a run"), new_run(tmp_path, "mine"):
+        pass
+
+
+def test_a_photo_is_seen_as_its_record_was(trained: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same file, upright or turned by EXIF, through `predict` and through the records."""
-    _, folder, _ = train("shapes", "--epochs", "1")
+    folder = trained
     raw = data.parent / "raw/shapes"
     rows = read_csv(folder / "predictions.csv")[:20]
     with pytest.raises(SystemExit):
@@ -143,8 +208,8 @@ def test_what_transfer_learning_leaves_can_be_asked(
     assert not (folder / "history.csv").exists()
 
 
-def test_a_turned_photo_is_predicted_as_the_upright_one(train: Train, tmp_path: Path) -> None:
-    _, folder, _ = train("colors", "--epochs", "1")
+def test_a_turned_photo_is_predicted_as_the_upright_one(trained: Path, tmp_path: Path) -> None:
+    folder = trained
     upright = gradient(160, 120)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -155,9 +220,9 @@ def test_a_turned_photo_is_predicted_as_the_upright_one(train: Train, tmp_path: 
 
 
 def test_predict_reports_what_it_cannot_read_and_predicts_the_rest(
-    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, folder, _ = train("colors", "--epochs", "1")
+    folder = trained
     photos = tmp_path / "été photos"
     save(gradient(50, 40), photos / "good.png")
     (photos / "bad.jpg").write_text("words")
@@ -166,7 +231,7 @@ def test_predict_reports_what_it_cannot_read_and_predicts_the_rest(
     assert exited.value.code == 1
     bad, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert bad["error"].startswith("unsupported-format")
-    assert {name for name, _ in good["predictions"]} == {"blue", "red"}
+    assert {name for name, _ in good["predictions"]} <= set(open_run(trained).labels)
     assert sum(probability for _, probability in good["predictions"]) == pytest.approx(1, abs=1e-5)
 
 
@@ -184,9 +249,9 @@ def with_random_layer() -> Any:
 
 @pytest.mark.parametrize("layer", [with_lambda, with_initializer, with_random_layer])
 def test_predict_refuses_models_with_parts_it_does_not_know(
-    train: Train, tmp_path: Path, layer: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+    trained_copy: Path, tmp_path: Path, layer: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, folder, _ = train("colors", "--epochs", "1")
+    folder = trained_copy
     image = save(gradient(50, 40), tmp_path / "good.png")
     model = keras.Sequential([keras.Input((224, 224, 3)), layer()])
     keras.Model(model.inputs, model.outputs).save(folder / "model.keras")
@@ -231,7 +296,7 @@ def test_mistakes_of_predict(
         (["colors:9.9.9"], "no version 9.9.9, only 1.0.0"),
         (["colors", "--epochs", "0"], "--epochs 0"),
         (["colors", "--hidden", "a"], "--hidden 'a'"),
-        (["colors", "--export", "onnx"], "savedmodel or tflite"),
+        (["colors", "--export", "onnx"], "one or more of savedmodel, tflite, tflite-int8"),
         (["colors", "--weights", "/no/file.h5"], "--weights /no/file.h5: no such file"),
     ],
 )
@@ -271,11 +336,21 @@ def test_training_sees_every_image_in_an_order_that_the_seed_decides(data: Path)
 def test_augmentation_keeps_the_kind_of_image(data: Path) -> None:
     dataset = open_dataset("shapes", str(data), 10)
     plain = next(iter(evaluation_batches(dataset, "train", 8)))[0]
-    batches = training_batches(dataset, 8, 1, 0, models.augmentation(dataset.image_shape, 0))
-    images, _ = next(iter(batches))
+    images, _ = next(iter(training_batches(dataset, 8, 1, 0, augmented)))
     assert images.dtype == tf.uint8
     assert images.shape == plain.shape
     assert not np.array_equal(images.numpy(), plain.numpy())
+
+
+def test_the_seed_decides_the_augmentation_too(data: Path) -> None:
+    dataset = open_dataset("shapes", str(data), 10)
+
+    def epochs(seed: int) -> list[int]:
+        batches = training_batches(dataset, 16, 0, seed, augmented)
+        return [int(images.numpy().astype(np.int64).sum()) for _ in range(2) for images, _ in batches]
+
+    assert epochs(1) == epochs(1) != epochs(2)
+    assert epochs(1)[:6] != epochs(1)[6:]
 
 
 def test_kept_features_are_what_the_backbone_says_and_are_kept(

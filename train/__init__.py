@@ -5,6 +5,7 @@
     run = train("pexels", data="data")
     run.accuracy["validation"]
     run.predict(["photo.jpg"])
+    run.evaluate("more_photos/")
 
 The data flows one way, a file a step:
 
@@ -16,6 +17,7 @@ The data flows one way, a file a step:
     assessment  measures           → verdict, warnings, metrics.json
     report      all of it          → report.html
     runs        files              → runs/<dataset>-<model>/, whole or not at all
+    scoring     run, dataset       → the same measures on other labelled images
     prediction  run, raw photos    → names and probabilities, by the records' own normalization
 
 `api` is what scripts, commands and the app call.
@@ -28,13 +30,33 @@ from imageshards.pipeline.source import JobError, UserError
 from imageshards.train.progress import Progress
 
 if TYPE_CHECKING:
-    from imageshards.train.api import Run, open_run, train
+    from imageshards.train.api import Run, evaluate, open_run, train
     from imageshards.train.intervals import Estimate
     from imageshards.train.prediction import Prediction
+    from imageshards.train.scoring import Scores
 
-__all__ = ["Estimate", "JobError", "Prediction", "Progress", "Run", "UserError", "open_run", "train"]
+__all__ = [
+    "Estimate",
+    "JobError",
+    "Prediction",
+    "Progress",
+    "Run",
+    "Scores",
+    "UserError",
+    "evaluate",
+    "open_run",
+    "train",
+]
 
-_HOMES = {"Estimate": "intervals", "Prediction": "prediction", "Run": "api", "open_run": "api", "train": "api"}
+_HOMES = {
+    "Estimate": "intervals",
+    "Prediction": "prediction",
+    "Run": "api",
+    "Scores": "scoring",
+    "evaluate": "api",
+    "open_run": "api",
+    "train": "api",
+}
 
 
 def __getattr__(name: str) -> Any:

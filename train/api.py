@@ -8,12 +8,15 @@ import csv
 import dataclasses
 import functools
 import importlib.metadata
+import itertools
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.keywords import command_line, takes_options_of
@@ -25,12 +28,15 @@ from imageshards.train.options import Options
 from imageshards.train.prediction import Classifier, Prediction, find_images
 from imageshards.train.progress import Report, silent
 from imageshards.train.runs import RUN, new_run
+from imageshards.train.scoring import Scores, scores
 
 if TYPE_CHECKING:
     from imageshards.train.assessment import Assessment
     from imageshards.train.fit import Fitted
     from imageshards.train.input import Dataset
+    from imageshards.train.measure import Evaluation
 
+_EXAMPLES = 200  # images that show their range of values to an int8 model
 _METRICS = "metrics.json"
 _LABELS = "labels.txt"
 _PACKAGES = ("imageshards", "tensorflow", "keras", "numpy", "tensorflow-datasets", "pillow")
@@ -98,6 +104,14 @@ class Run:
         files, unreadable = find_images(images)
         return [*self.classifier.predict(files, top), *unreadable]
 
+    def evaluate(self, images: str | Path, *, data: str = "data") -> Scores:
+        """Returns how often the run is right about a dataset in `data`, or about a folder of labelled images."""
+        _check_keras()
+        from imageshards.train.failures import in_words
+
+        with in_words(Path(images), self.path):
+            return scores(self.classifier, self.settings["fingerprint"], str(images), data)
+
     def mistakes(self, split: str) -> list[dict[str, Any]]:
         """Returns the rows of predictions.csv that are wrong, of a split, those it was surest of first."""
         with (self.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
@@ -132,6 +146,17 @@ def train(dataset: str, *, progress: Report = silent, **options: Any) -> Run:
     return _train(Options(dataset=dataset, **options), progress)
 
 
+def evaluate(run: str | Path, images: str | Path, *, data: str = "data") -> Scores:
+    """Returns how often a run is right about a dataset in `data`, or about a folder of labelled images.
+
+    Labels are matched by name; images of labels that the run does not know are left out, and a warning says so.
+
+    Raises:
+      UserError: the folder is not a run's, or there are no images to evaluate.
+    """
+    return open_run(run).evaluate(images, data=data)
+
+
 def open_run(path: str | Path) -> Run:
     """Returns the run in a folder.
 
@@ -161,7 +186,9 @@ def _train(options: Options, report: Report) -> Run:
     with in_words(dataset.folder, runs), new_run(runs, options.run_name()) as folder:
         fitted = fit(options, dataset, runs / ".features", folder / "tensorboard", report)
         assessment = _assess(dataset, fitted)
+        new = assessment.new or assessment.train
         metrics = assessment.metrics() | {
+            **_export(folder, options, dataset, fitted, new),
             **(fitted.head.metrics() if fitted.head else {}),
             "warnings": [*assessment.warnings, *_without_effect(options, fitted)],
             "best_epoch": fitted.best_epoch,
@@ -205,14 +232,12 @@ def _write(
     assessment: "Assessment",
     metrics: Mapping[str, Any],
 ) -> None:
-    from imageshards.train.export import export
     from imageshards.train.model_file import save_model
     from imageshards.train.report import write_report
     from imageshards.train.tables import write_tables
 
-    settings = _settings(options, dataset)
+    settings = _settings(options, dataset, fitted)
     save_model(folder, fitted.model)
-    export(folder, fitted.model, options.exports())
     write_tables(folder, assessment, fitted.history)
     name = options.run_name()
     write_report(folder, name, dataset, assessment, fitted.history, metrics, settings)
@@ -222,8 +247,32 @@ def _write(
         (folder / file).write_text(text, encoding="utf-8")
 
 
-def _settings(options: Options, dataset: "Dataset") -> dict[str, Any]:
+def _export(folder: Path, options: Options, dataset: "Dataset", fitted: "Fitted", new: "Evaluation") -> dict[str, Any]:
+    """Writes the other formats; returns how often those in TFLite are right about the images of `new`."""
+    from imageshards.train.export import FILES, SAVEDMODEL, export, tflite_probabilities
+    from imageshards.train.input import images_of
+
+    formats = options.exports()
+    export(folder, fitted.model, formats, list(itertools.islice(images_of(dataset, "train"), _EXAMPLES)))
+    metrics: dict[str, Any] = {}
+    for name in formats:
+        if name == SAVEDMODEL:
+            continue
+        said = np.stack(list(tflite_probabilities(folder / FILES[name], images_of(dataset, new.split))))
+        accuracy = dataclasses.replace(new, probabilities=said).accuracy
+        metrics[name] = {
+            "split": new.split,
+            "images": accuracy.images,
+            "accuracy": accuracy.value,
+            "accuracy_interval": [accuracy.low, accuracy.high],
+        }
+    return {"exports": metrics} if metrics else {}
+
+
+def _settings(options: Options, dataset: "Dataset", fitted: "Fitted") -> dict[str, Any]:
     """Returns what a run must know of itself: how photos become its input, and how to make it again."""
+    from imageshards.train.model_file import OLDEST_KERAS
+
     height, _, channels = dataset.image_shape
     assumed = Normalization(size=height, color="rgb" if channels == 3 else "gray", encoding="png")
     return {
@@ -231,7 +280,8 @@ def _settings(options: Options, dataset: "Dataset") -> dict[str, Any]:
         "dataset": dataset.builder.info.full_name,
         "fingerprint": dataset.fingerprint,
         "normalization": dataset.metadata().get("normalization") or dataclasses.asdict(assumed),
-        "options": dataclasses.asdict(options),
+        "keras_at_least": OLDEST_KERAS,
+        "options": options.used(dataset.count("train"), in_epochs=bool(fitted.history)),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
 

@@ -69,20 +69,7 @@ class Assessment:
             metrics["label_issues"] = len(self.label_issues.issues)
             metrics["label_errors_estimated"] = self.label_issues.estimate
         for each in filter(None, [*self.evaluations, self.cross_validation]):
-            accuracy, balanced = each.accuracy, each.balanced_accuracy
-            metrics |= {
-                f"{each.split}_images": accuracy.images,
-                f"{each.split}_accuracy": accuracy.value,
-                f"{each.split}_accuracy_interval": [accuracy.low, accuracy.high],
-                f"{each.split}_balanced_accuracy": balanced.value,
-                f"{each.split}_balanced_accuracy_interval": [balanced.low, balanced.high],
-                f"{each.split}_loss": each.loss,
-                f"{each.split}_recall": {
-                    label: {"recall": recall.value, "interval": [recall.low, recall.high], "images": recall.images}
-                    for label, recall in zip(each.labels, each.recalls, strict=True)
-                    if recall.images
-                },
-            }
+            metrics |= each.metrics()
         return metrics
 
 

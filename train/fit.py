@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from imageshards.pipeline.source import JobError, UserError
 from imageshards.train import models
+from imageshards.train.augmentation import augmented
 from imageshards.train.features import FeatureBatches, features_of
 from imageshards.train.input import Dataset, evaluation_batches, labels, training_batches
 from imageshards.train.labelled import labelled
@@ -66,7 +67,7 @@ def fit(options: Options, dataset: Dataset, features_folder: Path, logs: Path, r
         else:
             model = models.cnn(shape, count, options.seed)
         run = _Run(options, dataset, logs, report)
-        run.train(model, *_batches(options, dataset), options.epochs, options.learning_rate or 1e-3)
+        run.train(model, *_batches(options, dataset), options.epochs, options.rate)
         return run.fitted(model, _probabilities(model, dataset))
 
 
@@ -98,7 +99,7 @@ def strategy() -> tf.distribute.Strategy:
 def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: Path, report: Report) -> Fitted:
     """Trains a head on a pretrained backbone, and then the backbone if that is asked for."""
     pooled = options.head == "pooled"
-    bottom = models.backbone(dataset.image_shape, options.backbone, options.alpha, options.weights, pooled=pooled)
+    bottom = models.backbone(dataset.image_shape, options.backbone, options.width, options.weights, pooled=pooled)
     top = models.head(bottom.output_shape[-1], len(dataset.labels), options.head, options.seed)
     model = models.stack(bottom, top)
     run = _Run(options, dataset, logs, report)
@@ -157,13 +158,13 @@ def _probabilities(model: keras.Model, dataset: Dataset) -> dict[str, Floats]:
 def _rate_of_head(options: Options, dataset: Dataset) -> Any:
     """Returns the learning rate: a linear head can start fast, and ends within its noise unless the rate falls."""
     if options.head != "pooled":
-        return options.learning_rate or 1e-4
+        return options.rate
     steps = options.epochs * math.ceil(dataset.count("train") / options.images_a_step(dataset.count("train")))
-    return keras.optimizers.schedules.CosineDecay(options.learning_rate or 1e-2, steps)
+    return keras.optimizers.schedules.CosineDecay(options.rate, steps)
 
 
 def _batches(options: Options, dataset: Dataset) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-    augment = models.augmentation(dataset.image_shape, options.seed) if options.augment else None
+    augment = augmented if options.augment else None
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     batch_size = max(options.images_a_step(dataset.count("train")), devices)
     even = devices > 1

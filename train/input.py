@@ -84,10 +84,10 @@ class Dataset:
         return metadata if "normalization" in metadata else {}
 
 
-def open_dataset(name: str, data: str, validation_percent: int) -> Dataset:
+def open_dataset(name: str, data: str, validation_percent: int = 0) -> Dataset:
     """Opens `data`/name, or the dataset whose path `name` is, as it lies; or prepares one of TFDS's catalogue.
 
-    A dataset without a validation split gives the last images of train, in the records' salted order, instead.
+    A dataset without a validation split gives the last `validation_percent` of train, in the records' order, instead.
 
     Raises:
       UserError: there is no such dataset, or it is not one of images of one size with class labels.
@@ -116,7 +116,7 @@ def _splits(info: tfds.core.DatasetInfo, validation_percent: int) -> dict[str, s
     if "train" not in splits:
         raise UserError(f"{info.full_name}: no train split, only {', '.join(info.splits)}")
     train, edge = splits["train"], 100 - validation_percent
-    if "validation" not in splits and info.splits[f"{train}[{edge}%:]"].num_examples:
+    if validation_percent and "validation" not in splits and info.splits[f"{train}[{edge}%:]"].num_examples:
         splits |= {"train": f"{train}[:{edge}%]", "validation": f"{train}[{edge}%:]"}
     return {split: splits[split] for split in SPLITS if split in splits}
 
@@ -126,12 +126,12 @@ def training_batches(
     batch_size: int,
     shuffle_buffer: int,
     seed: int,
-    augment: Any = None,
+    augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     kept_bytes: int = _KEPT_BYTES,
     *,
     even: bool = False,
 ) -> tf.data.Dataset:
-    """Yields the training images in another order every epoch; the order is decided by `seed`.
+    """Yields the training images in another order every epoch; the order and the augmentation are decided by `seed`.
 
     Where all their pixels fit into `kept_bytes` they are decoded once. Else images are shuffled as they are stored,
     which takes a tenth of the pixels' memory, and decoded in every epoch. With `even`, an epoch leaves out the images
@@ -145,18 +145,23 @@ def training_batches(
         buffer = shuffle_buffer or min(_MOST_SHUFFLED, count)
         records = _records(dataset, "train", seed).shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
         images = _decoded(dataset, records)
-    batches = images.batch(batch_size, drop_remainder=even)
     if augment is not None:
-        batches = batches.map(
-            lambda images, labels: (tf.cast(augment(images, training=True), tf.uint8), labels),
-            num_parallel_calls=tf.data.AUTOTUNE,
+        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+        images = tf.data.Dataset.zip(images, seeds).map(
+            lambda image, image_seed: (augment(image[0], image_seed), image[1]), num_parallel_calls=tf.data.AUTOTUNE
         )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return images.batch(batch_size, drop_remainder=even).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> tf.data.Dataset:
     """Yields the images of a split once, in the order of the records; the last batch may be smaller."""
     return _decoded(dataset, _records(dataset, split)).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def images_of(dataset: Dataset, split: str) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yields the images (H, W, C) of a split, one after the other, in the order of the records."""
+    for image, _ in _decoded(dataset, _records(dataset, split)).as_numpy_iterator():
+        yield image
 
 
 def pictures(dataset: Dataset, split: str, numbers: Collection[int]) -> dict[int, npt.NDArray[np.uint8]]:

@@ -66,6 +66,38 @@ class Evaluation:
         np.add.at(table, (self.truth, self.predicted), 1)
         return table
 
+    def mistakes(self) -> list[dict[str, Any]]:
+        """Returns key, label, predicted and probability of each image that was mistaken, the surest first."""
+        wrong = np.flatnonzero(self.predicted != self.truth)
+        best, predicted = self.probabilities.max(axis=1), self.predicted
+        return [
+            {
+                "key": self.keys[number],
+                "label": self.labels[self.truth[number]],
+                "predicted": self.labels[predicted[number]],
+                "probability": float(best[number]),
+            }
+            for number in wrong[np.argsort(-best[wrong], kind="stable")].tolist()
+        ]
+
+    def metrics(self) -> dict[str, Any]:
+        """Returns the figures of the split as plain numbers, by names such as validation_accuracy."""
+        accuracy, balanced = self.accuracy, self.balanced_accuracy
+        figures = {
+            "images": accuracy.images,
+            "accuracy": accuracy.value,
+            "accuracy_interval": [accuracy.low, accuracy.high],
+            "balanced_accuracy": balanced.value,
+            "balanced_accuracy_interval": [balanced.low, balanced.high],
+            "loss": self.loss,
+            "recall": {
+                label: {"recall": recall.value, "interval": [recall.low, recall.high], "images": recall.images}
+                for label, recall in zip(self.labels, self.recalls, strict=True)
+                if recall.images
+            },
+        }
+        return {f"{self.split}_{name}": figure for name, figure in figures.items()}
+
     def per_label(self) -> list[dict[str, Any]]:
         """Returns images, precision and recall of each label; None where there is nothing to divide by.
 

@@ -1,6 +1,7 @@
 """model.keras: written so that other versions of Keras open it, and looked at before it is opened here."""
 
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,11 @@ import keras
 from imageshards.pipeline.source import UserError
 
 MODEL = "model.keras"
+OLDEST_KERAS = "3.5"
+
+_CONFIG = "config.json"
+# Settings of layers that older versions of Keras refuse, and what they are where nobody has set them.
+_NEWER_SETTINGS = {"quantization_config": None, "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
 
 # What the models of this package are made of. Keras can load much else, some of which runs code: a Lambda, a function
 # by its name, a SavedModel as a layer.
@@ -25,8 +31,16 @@ _KNOWN |= {("keras.src.models.functional", "Functional"), ("keras", "DTypePolicy
 
 
 def save_model(folder: Path, model: keras.Model) -> None:
-    """Writes model.keras into a run's folder."""
-    model.save(folder / MODEL)
+    """Writes model.keras into a run's folder, for Keras from `OLDEST_KERAS` on."""
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        path = Path(aside) / MODEL
+        model.save(path)
+        with zipfile.ZipFile(path) as written, zipfile.ZipFile(folder / MODEL, "w") as portable:
+            for name in written.namelist():
+                content = written.read(name)
+                if name == _CONFIG:
+                    content = json.dumps(_without_newer_settings(json.loads(content))).encode()
+                portable.writestr(zipfile.ZipInfo(name), content)  # no time of writing: the same model, the same bytes
 
 
 def load_model(folder: Path) -> keras.Model:
@@ -42,9 +56,22 @@ def load_model(folder: Path) -> keras.Model:
         raise UserError(f"{folder}: not the folder of a run, or it is damaged: {error}") from error
 
 
+def _without_newer_settings(config: Any) -> Any:
+    """Returns a model's configuration less the settings that only newer versions of Keras know."""
+    if isinstance(config, list):
+        return [_without_newer_settings(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        name: _without_newer_settings(value)
+        for name, value in config.items()
+        if not (name in _NEWER_SETTINGS and value == _NEWER_SETTINGS[name])
+    }
+
+
 def _check_parts(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
+        config = json.loads(archive.read(_CONFIG))
     config.pop("compile_config", None)  # predicting does not load it
     unknown = sorted({name for module, name in _parts(config) if (module, name) not in _KNOWN}, key=str)
     if unknown:

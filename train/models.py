@@ -10,11 +10,10 @@ import keras
 from keras import layers
 
 from imageshards.pipeline.source import UserError
-from imageshards.train.options import Backbone, Head
+from imageshards.train.options import WIDTHS, Backbone, Head
 
 Shape = tuple[int, int, int]
 
-WIDTHS = {"mobilenet": 0.25, "mobilenet_v2": 0.35}
 _SMALLEST = {"mobilenet": 32, "mobilenet_v2": 32}  # pixels, of either side
 _SMALLEST_CNN = 18  # or nothing is left after its convolutions
 _PRETRAINED = {  # widths that have ImageNet weights, as their files name them
@@ -35,7 +34,6 @@ def backbone(shape: Shape, name: Backbone, alpha: float, weights: str, *, pooled
     """
     build = {"mobilenet": keras.applications.MobileNet, "mobilenet_v2": keras.applications.MobileNetV2}[name]
     height, width, channels = shape
-    alpha = alpha or WIDTHS[name]
     _check_backbone(name, height, width, alpha, weights)
     try:
         base = build(
@@ -116,18 +114,6 @@ def imagenet(weights: str = "imagenet") -> keras.Model:
         raise UserError(_no_weights("mobilenet_2_5_224_tf.h5", weights, error)) from error
     images = keras.Input((224, 224, 3), dtype="uint8", name="image")
     return keras.Model(images, base(layers.Rescaling(1 / 127.5, offset=-1)(images), training=False), name="imagenet")
-
-
-def augmentation(shape: Shape, seed: int) -> keras.Model:
-    """Returns random flips, crops and colours: uint8 images → uint8 images."""
-    images = keras.Input(shape, dtype="uint8", name="image")
-    x = layers.Rescaling(1.0)(images)
-    x = layers.RandomFlip("horizontal", seed=seed)(x)
-    x = layers.RandomTranslation(0.1, 0.1, fill_mode="reflect", seed=seed)(x)
-    x = layers.RandomZoom((-0.2, 0.0), fill_mode="reflect", seed=seed)(x)
-    x = layers.RandomBrightness(0.15, value_range=(0, 255), seed=seed)(x)
-    x = layers.RandomContrast(0.15, value_range=(0, 255), seed=seed)(x)
-    return keras.Model(images, x, name="augmentation")
 
 
 def _check_backbone(name: Backbone, height: int, width: int, alpha: float, weights: str) -> None:

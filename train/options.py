@@ -1,8 +1,9 @@
 """What training can be told: one frozen dataclass, from which the command line is made."""
 
 import dataclasses
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from simple_parsing import field
 
@@ -15,7 +16,11 @@ Backbone = Literal["mobilenet", "mobilenet_v2"]
 Head = Literal["pooled", "dense100"]
 Prior = Literal["equal", "training"]
 
-_EXPORTS = ("savedmodel", "tflite")
+WIDTHS = {"mobilenet": 0.25, "mobilenet_v2": 0.35}  # of a backbone, unless given
+
+_EXPORTS = ("savedmodel", "tflite", "tflite-int8")
+_OF_TRANSFER = ("backbone", "alpha", "weights", "head", "fine_tune", "recompute_features", "prior")
+_OF_EPOCHS = ("epochs", "batch_size", "learning_rate", "patience", "shuffle_buffer", "watch", "class_weights")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,9 @@ class Options:
 
     runs: str = field(default="runs", metavar="FOLDER")
     """Where the result goes, as RUNS/<dataset>-<model>."""
+
+    name: str = field(default="", metavar="NAME")
+    """The name of the run's folder in RUNS; <dataset>-<model> unless given."""
 
     model: Model = "mobilenet"
     """Transfer learning (mobilenet), a dense net on pixels (mnist) or a small convolutional net (cnn)."""
@@ -83,7 +91,7 @@ class Options:
     """Decides initial weights, the order of images and augmentation."""
 
     export: str = field(default="", metavar="FORMAT,FORMAT")
-    """Also write the model as savedmodel, tflite or both."""
+    """Also write the model as savedmodel, tflite or tflite-int8; several with commas."""
 
     tensorboard: bool = field(default=False, action="store_true")
     """Also write logs for TensorBoard, into the run's folder."""
@@ -104,8 +112,12 @@ class Options:
             all(units.isdigit() and int(units) for units in self.hidden.split(",")),
             f"--hidden {self.hidden!r}: give numbers of units, such as 128 or 50,50",
         )
+        _check(
+            re.fullmatch(r"[\w-][\w .-]*", self.name or "x") is not None and not self.name.endswith(".previous"),
+            f"--name {self.name!r}: give letters, digits, spaces, - _ and dots; no dot first, and not .previous last",
+        )
         unknown = set(filter(None, self.export.split(","))) - set(_EXPORTS)
-        _check(not unknown, f"--export {self.export!r}: give {' or '.join(_EXPORTS)}, or both with a comma")
+        _check(not unknown, f"--export {self.export!r}: give one or more of {', '.join(_EXPORTS)}, with commas")
         _check(
             not self.fine_tune or self.model == "mobilenet", f"--fine-tune: the model {self.model} has nothing to tune"
         )
@@ -136,11 +148,32 @@ class Options:
 
     def run_name(self) -> str:
         """Returns the name of the run's folder."""
+        if self.name:
+            return self.name
         name = self.dataset.replace(":", "-")
         if is_path(self.dataset):
             *_, above, name = Path(self.dataset).absolute().parts
             name = f"{above}-{name}" if is_version_number(name) else name
         return f"{name}-{self.model}"
+
+    @property
+    def width(self) -> float:
+        """The backbone's width."""
+        return self.alpha or WIDTHS[self.backbone]
+
+    @property
+    def rate(self) -> float:
+        """Adam's learning rate; for the head pooled, that which it starts from."""
+        of_head = {"pooled": 1e-2, "dense100": 1e-4}
+        return self.learning_rate or (of_head[self.head] if self.model == "mobilenet" else 1e-3)
+
+    def used(self, images: int, *, in_epochs: bool) -> dict[str, Any]:
+        """Returns the options that had a part in training on so many images, with the values that were used."""
+        idle = {"dataset", "data", "runs", "name", *(() if self.model == "mnist" else ("hidden",))}
+        idle |= set(() if self.model == "mobilenet" else _OF_TRANSFER) | set(() if in_epochs else _OF_EPOCHS)
+        values = dataclasses.asdict(self)
+        values |= {"alpha": self.width, "batch_size": self.images_a_step(images), "learning_rate": self.rate}
+        return {name: value for name, value in values.items() if name not in idle and value != ""}
 
 
 def is_path(dataset: str) -> bool:

@@ -38,16 +38,19 @@ class Classifier:
 
     def predict(self, files: Sequence[Path], top: int) -> Iterator[Prediction]:
         """Yields the `top` most probable names of each file, in the order of the files."""
+        for path, said in zip(files, self.probabilities(files), strict=True):
+            if isinstance(said, str):
+                yield Prediction(str(path), [], said)
+            else:
+                yield Prediction(str(path), self.most_probable(said, top))
+
+    def probabilities(self, files: Sequence[Path]) -> Iterator[npt.NDArray[np.float32] | str]:
+        """Yields the probabilities (labels,) of each file, or why it cannot be read, in the order of the files."""
         for start in range(0, len(files), _BATCH):
-            batch = files[start : start + _BATCH]
-            read = [read_pixels(path, self.normalization) for path in batch]
+            read = [read_pixels(path, self.normalization) for path in files[start : start + _BATCH]]
             pixels = [image for image in read if not isinstance(image, str)]
             rows = iter(self.model.predict_on_batch(np.stack(pixels)) if pixels else ())
-            for path, image in zip(batch, read, strict=True):
-                if isinstance(image, str):
-                    yield Prediction(str(path), [], image)
-                else:
-                    yield Prediction(str(path), self.most_probable(next(rows), top))
+            yield from (image if isinstance(image, str) else next(rows) for image in read)
 
     def most_probable(self, probabilities: npt.NDArray[np.float32], top: int) -> list[tuple[str, float]]:
         """Returns the names of the `top` highest of a picture's probabilities, the highest first."""

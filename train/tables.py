@@ -17,14 +17,18 @@ LABEL_ISSUES = "label_issues.csv"
 
 def write_tables(folder: Path, assessment: Assessment, history: Sequence[Mapping[str, float]]) -> None:
     """Writes the tables of a run into its folder; history.csv only where there were epochs."""
-    evaluations = assessment.evaluations
     if assessment.label_issues is not None:
         write_label_issues(folder / LABEL_ISSUES, assessment.label_issues.issues)
+    write_evaluations(folder, assessment.evaluations)
+    if history:
+        _write_rows(folder / "history.csv", history)
+
+
+def write_evaluations(folder: Path, evaluations: Sequence[Evaluation]) -> None:
+    """Writes predictions.csv, confusion.csv and labels.csv."""
     write_predictions(folder / PREDICTIONS, evaluations)
     write_confusion(folder / "confusion.csv", evaluations)
     _write_rows(folder / "labels.csv", [row for each in evaluations for row in each.per_label()])
-    if history:
-        _write_rows(folder / "history.csv", history)
 
 
 def write_predictions(path: Path, evaluations: Sequence[Evaluation]) -> None:
