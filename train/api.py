@@ -24,6 +24,7 @@ from imageshards.pipeline.source import SPLITS, UserError
 from imageshards.train.cross_validation import CROSS_VALIDATION
 from imageshards.train.intervals import Estimate
 from imageshards.train.keras_settings import check_settings
+from imageshards.train.novelty import load_novelty
 from imageshards.train.options import Options
 from imageshards.train.prediction import Classifier, Prediction, find_images
 from imageshards.train.progress import Report, silent
@@ -88,10 +89,15 @@ class Run:
 
         return load_model(self.path)
 
-    @property
+    @functools.cached_property
     def classifier(self) -> Classifier:
-        """The model with its labels, and how photos become its input."""
-        return Classifier(self.model, self.labels, Normalization.recorded(self.settings["normalization"]))
+        """The model with its labels, how photos become its input, and what is unlike its training pictures.
+
+        Raises:
+          UserError: a file of the run is damaged.
+        """
+        normalization = Normalization.recorded(self.settings["normalization"])
+        return Classifier(self.model, self.labels, normalization, load_novelty(self.path))
 
     def predict(self, images: Iterable[str | Path], top: int = 3) -> list[Prediction]:
         """Returns the `top` most probable labels of image files, and of the images in folders.
@@ -238,6 +244,8 @@ def _write(
 
     settings = _settings(options, dataset, fitted)
     save_model(folder, fitted.model)
+    if fitted.head and fitted.head.novelty:
+        fitted.head.novelty.save(folder)
     write_tables(folder, assessment, fitted.history)
     name = options.run_name()
     write_report(folder, name, dataset, assessment, fitted.history, metrics, settings)

@@ -15,7 +15,7 @@ from imageshards.pipeline.source import UserError
 from imageshards.train.api import Run, open_run
 from imageshards.train.app import WORK
 from imageshards.train.intervals import Estimate
-from imageshards.train.prediction import read_pixels
+from imageshards.train.prediction import UNLIKE, read_pixels
 from imageshards.train.quiet import import_tensorflow
 from imageshards.train.terminal import Terminal
 from imageshards.train.uploads import Limits, Upload, lay_out
@@ -154,9 +154,11 @@ def show_asking(run: str) -> None:
     if isinstance(pixels, str):
         st.error(f"{photo.name}: {pixels}")
         return
-    probabilities = classifier.model.predict_on_batch(pixels[np.newaxis])[0]
+    (probabilities,), (unlike,) = classifier.ask(pixels[np.newaxis])
     left, right = st.columns([1, 2])
     left.image(pixels.squeeze(), caption="as the model sees it")
+    if unlike:
+        right.warning(f"The picture is {UNLIKE}: what follows means little.")
     for label, probability in classifier.most_probable(probabilities, TOP):
         right.progress(probability, f"{escaped(label)}: {probability:.1%}")
 

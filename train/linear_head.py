@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from imageshards.train.calibration import calibration_error, temperature
 from imageshards.train.cross_validation import CrossValidation, fit_and_cross_validate
+from imageshards.train.novelty import Novelty, fit_novelty
 from imageshards.train.options import Prior
 from imageshards.train.priors import log_prior
 from imageshards.train.softmax import Floats, Softmax, softmax
@@ -28,6 +29,7 @@ class LinearHead:
       prior: (labels,), the logarithm that was taken off the logits; 0 where the mix of training is expected.
       judged: the images of the cross-validation: those of training, and of validation where they are few.
       validated: the cross-validation; None where there is nothing to leave out.
+      novelty: tells pictures that are unlike the training images; None where these are of one group.
     """
 
     softmax: Softmax
@@ -35,6 +37,7 @@ class LinearHead:
     prior: Floats
     judged: "Labelled"
     validated: CrossValidation | None
+    novelty: Novelty | None
 
     def probabilities(self, features: Floats) -> Floats:
         """Returns (images, labels)."""
@@ -73,4 +76,5 @@ def fit_linear_head(features: Floats, judged: "Labelled", count: int, prior: Pri
     if prior == "equal":
         mix = log_prior(judged.labels[training], count)
     scaled = Softmax(fitted.kernel / np.float32(divisor), fitted.bias / np.float32(divisor) - mix)
-    return LinearHead(scaled, divisor, mix, judged, validated)
+    novelty = fit_novelty(features[training], judged.groups[training], seed)
+    return LinearHead(scaled, divisor, mix, judged, validated, novelty)

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 import keras
+import numpy as np
+import numpy.typing as npt
 from keras import layers
 
 from imageshards.pipeline.source import UserError
@@ -73,6 +75,18 @@ def head(features: int, labels: int, kind: Head, seed: int) -> keras.Model:
 def stack(bottom: keras.Model, top: keras.Model) -> keras.Model:
     """Returns the model that is `top` on `bottom`."""
     return keras.Model(bottom.inputs, top(bottom.outputs[0]))
+
+
+def with_similarity(model: keras.Model, vectors: npt.NDArray[np.float16]) -> keras.Model:
+    """Returns a stacked model that also says how similar a picture is to the nearest of `vectors` (N, features).
+
+    Its outputs are probabilities (B, labels) and the cosine similarity (B,), from -1 to 1.
+    """
+    unit = layers.UnitNormalization()(model.layers[-2].output)  # what the head takes
+    compare = layers.Dense(len(vectors), use_bias=False)
+    similarity = keras.ops.max(compare(unit), axis=1)
+    compare.set_weights([vectors.T.astype(np.float32)])
+    return keras.Model(model.inputs, [model.outputs[0], similarity])
 
 
 def mnist(shape: Shape, labels: int, hidden: list[int]) -> keras.Model:

@@ -5,11 +5,16 @@ still passes is the one that 95 % of the training pictures have to their nearest
 """
 
 import dataclasses
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from imageshards.pipeline.source import UserError
 from imageshards.train.softmax import Floats
+
+NOVELTY = "novelty.npz"
 
 _MOST_VECTORS = 1_000
 _PASSING = 0.95
@@ -23,11 +28,31 @@ class Novelty:
     vectors: npt.NDArray[np.float16]
     threshold: float
 
+    def save(self, folder: Path) -> None:
+        """Writes novelty.npz into a run's folder. It holds features of training pictures, who shares it should know."""
+        np.savez_compressed(folder / NOVELTY, vectors=self.vectors, threshold=self.threshold)
+
     def is_unlike(self, features: Floats) -> npt.NDArray[np.bool_]:
         """Says of features (images, N) which are unlike every training picture's."""
         similarity = _unit(features) @ self.vectors.astype(np.float32).T
         unlike: npt.NDArray[np.bool_] = similarity.max(axis=1) < self.threshold
         return unlike
+
+
+def load_novelty(folder: Path) -> Novelty | None:
+    """Returns what `save` wrote; None where the run has none.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    path = folder / NOVELTY
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Novelty(file["vectors"].astype(np.float16), float(file["threshold"]))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: the file is damaged ({error}); train again") from error
 
 
 def fit_novelty(features: Floats, groups: npt.NDArray[np.int64], seed: int) -> Novelty | None:

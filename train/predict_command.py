@@ -52,6 +52,9 @@ class Options:
             raise UserError("--csv and --json: give one of them")
 
 
+_UNLIKE = {True: "yes", False: "no", None: ""}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits: 0 all predicted, 1 a file could not be read, 2 a mistake."""
     run_command(NAME, _run, arguments)
@@ -86,6 +89,8 @@ def _classifier(options: Options) -> "Classifier":
 
 
 def _print(predictions: "list[Prediction]", options: Options) -> None:
+    from imageshards.train.prediction import UNLIKE
+
     for prediction in predictions if not options.json else ():
         if prediction.error:
             complain(NAME, f"{prediction.file}: {prediction.error}")
@@ -93,20 +98,22 @@ def _print(predictions: "list[Prediction]", options: Options) -> None:
         for prediction in predictions:
             said: dict[str, Any] = {"file": prediction.file}
             said |= {"error": prediction.error} if prediction.error else {"predictions": prediction.names}
+            said |= {} if prediction.unlike_training is None else {"unlike_training": prediction.unlike_training}
             say(json.dumps(said))
     elif options.csv:
         buffer = io.StringIO()
         rows = [
-            (as_path(prediction.file), rank, label, f"{probability:.6f}")
+            (as_path(prediction.file), rank, label, f"{probability:.6f}", _UNLIKE[prediction.unlike_training])
             for prediction in predictions
             for rank, (label, probability) in enumerate(prediction.names, 1)
         ]
-        write_rows(buffer, [("file", "rank", "label", "probability"), *rows])
+        write_rows(buffer, [("file", "rank", "label", "probability", "unlike_training"), *rows])
         say(buffer.getvalue().rstrip("\n"))
     else:
         width = max((len(prediction.file) for prediction in predictions), default=0)
         for prediction in predictions:
             names = "   ".join(f"{label} {probability:.1%}" for label, probability in prediction.names)
+            names += f"   ({UNLIKE})" if prediction.unlike_training else ""
             say(f"{prediction.file:<{width}}  {names}" if names else f"{prediction.file:<{width}}  (not read)")
 
 

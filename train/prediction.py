@@ -5,6 +5,7 @@ decodes them.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,41 +16,72 @@ import numpy.typing as npt
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.source import UserError
 from imageshards.pipeline.sources.listing import list_files
+from imageshards.train.novelty import Novelty
+
+UNLIKE = "unlike anything it was trained on"
 
 _BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The most probable names of one file; or, where it cannot be read, why."""
+    """The most probable names of one file; or, where it cannot be read, why.
+
+    `unlike_training` says that it is unlike every training picture, so that its names mean little; None: not known.
+    """
 
     file: str
     names: list[tuple[str, float]]
     error: str = ""
+    unlike_training: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A Keras model (uint8 images → probabilities), its labels by number, and how photos become its input."""
+    """A Keras model (uint8 images → probabilities), its labels by number, and how photos become its input.
+
+    With `novelty` it knows which pictures are unlike those of training.
+    """
 
     model: Any
     labels: Sequence[str]
     normalization: Normalization
+    novelty: Novelty | None = None
 
     def predict(self, files: Sequence[Path], top: int) -> Iterator[Prediction]:
         """Yields the `top` most probable names of each file, in the order of the files."""
-        for path, said in zip(files, self.probabilities(files), strict=True):
-            if isinstance(said, str):
-                yield Prediction(str(path), [], said)
+        for path, answer in zip(files, self._answers(files), strict=True):
+            if isinstance(answer, str):
+                yield Prediction(str(path), [], answer)
             else:
-                yield Prediction(str(path), self.most_probable(said, top))
+                probabilities, unlike = answer
+                yield Prediction(str(path), self.most_probable(probabilities, top), unlike_training=unlike)
 
     def probabilities(self, files: Sequence[Path]) -> Iterator[npt.NDArray[np.float32] | str]:
         """Yields the probabilities (labels,) of each file, or why it cannot be read, in the order of the files."""
+        for answer in self._answers(files):
+            yield answer if isinstance(answer, str) else answer[0]
+
+    def ask(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], list[bool | None]]:
+        """Returns the probabilities (N, labels) of images (N, H, W, C), and which are unlike those of training."""
+        if self.novelty is None:
+            return self.model.predict_on_batch(images), [None] * len(images)
+        probabilities, similarity = self._with_similarity.predict_on_batch(images)
+        return probabilities, (similarity < self.novelty.threshold).tolist()
+
+    @functools.cached_property
+    def _with_similarity(self) -> Any:
+        from imageshards.train.models import with_similarity
+
+        assert self.novelty is not None
+        return with_similarity(self.model, self.novelty.vectors)
+
+    def _answers(self, files: Sequence[Path]) -> Iterator[tuple[npt.NDArray[np.float32], bool | None] | str]:
+        """Yields what `ask` says of each file, or why it cannot be read."""
         for start in range(0, len(files), _BATCH):
             read = [read_pixels(path, self.normalization) for path in files[start : start + _BATCH]]
             pixels = [image for image in read if not isinstance(image, str)]
-            rows = iter(self.model.predict_on_batch(np.stack(pixels)) if pixels else ())
+            rows = iter(zip(*self.ask(np.stack(pixels)), strict=True) if pixels else ())
             yield from (image if isinstance(image, str) else next(rows) for image in read)
 
     def most_probable(self, probabilities: npt.NDArray[np.float32], top: int) -> list[tuple[str, float]]:
