@@ -118,7 +118,7 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
 
     fingerprint = dataset_fingerprint(job.reading)
     metadata = versions.read_metadata(job.version)
-    if metadata and _is_up_to_date(metadata, fingerprint) and not job.reading.options.redraw_splits:
+    if metadata and _is_up_to_date(job.version, metadata, fingerprint) and not job.reading.options.redraw_splits:
         if storage.exists(job.version.work):
             versions.remove_leftovers(job.version)
         return _records(job, metadata, up_to_date=True)
@@ -137,9 +137,12 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
     return _records(job, versions.read_metadata(job.version) or {}, up_to_date=False)
 
 
-def _is_up_to_date(metadata: Mapping[str, Any], fingerprint: str) -> bool:
-    """Says whether a build would give the same; where files could not be read the last time, they are tried again."""
-    return metadata.get("fingerprint") == fingerprint and PASSING.isdisjoint(metadata["rejected"])
+def _is_up_to_date(version: "Version", metadata: Mapping[str, Any], fingerprint: str) -> bool:
+    """Says whether a build would give what is there; files that could not be read the last time are tried again."""
+    from imageshards.pipeline.versions import missing_files
+
+    same = metadata["fingerprint"] == fingerprint and PASSING.isdisjoint(metadata["rejected"])
+    return same and not missing_files(version, metadata)
 
 
 def _options(src: str, keywords: Mapping[str, Any]) -> Options:

@@ -20,6 +20,7 @@ from imageshards.pipeline.options import Options
 from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.publish import publish
+from imageshards.pipeline.replacement import check_replaceable
 from imageshards.pipeline.sources.layouts import Reading
 from imageshards.pipeline.versions import Version, previous_version, work_folder
 
@@ -42,6 +43,7 @@ def build(
       UserError: not one image could be read, or another job builds this version.
     """
     options = reading.options
+    check_replaceable(version, reading)
     with work_folder(version):
         staging = Staging(
             originals=Originals(reading.root),
@@ -114,7 +116,7 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
     try:
         index, metadata = read_index(version), json.loads(storage.read(version / METADATA))
         same = metadata["normalization"] == normalization(options)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, pa.ArrowException) as error:
         if options.redraw_splits:
             return None
         raise UserError(

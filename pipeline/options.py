@@ -46,6 +46,9 @@ class Options:
     test_from: str = field(default="", metavar="SPLIT:PERCENT")
     """Carve a test split from a given one: validation:20 makes 20 percent of the given validation images test."""
 
+    replace: bool = field(default=False, action="store_true")
+    """Replace a version that was made of other images, or with another size, color or encoding, and delete it."""
+
     redraw_splits: bool = field(default=False, action="store_true")
     """Draw the splits anew instead of keeping those of the dataset's previous build."""
 
@@ -154,8 +157,8 @@ class Options:
 
     def parameters(self) -> dict[str, Any]:
         """Returns the options that decide what the dataset holds, and not where it is or how it is made."""
-        elsewhere = {"src", "out", "dataset", "version", "dry_run", "redraw_splits", "workers", "manifest", "labels"}
-        elsewhere |= {"exclude", "include", "corrections"}  # the sources tell
+        elsewhere = {"src", "out", "dataset", "version", "dry_run", "redraw_splits", "replace", "workers"}
+        elsewhere |= {"manifest", "labels", "exclude", "include", "corrections"}  # the sources tell
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
 
     def normalization(self) -> Normalization:

@@ -54,7 +54,8 @@ def publish(
     checksums = {facts.name: facts.sha256 for facts in written}
     checksums |= {name: file_checksum(folder / name) for name in storage.names(folder) if name not in checksums}
     checksums[INFO] = hashlib.sha256(info.encode()).hexdigest()
-    _write(folder / METADATA, metadata_text({**described, "libraries": libraries()}, checksums))
+    sizes = {**storage.sizes(folder), INFO: len(info.encode())}
+    _write(folder / METADATA, metadata_text({**described, "bytes": sizes, "libraries": libraries()}, checksums))
     _write(folder / INFO, info)
     publish_folder(version)
     return described

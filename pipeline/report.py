@@ -68,11 +68,16 @@ def redraw(version: Path, src: str | None) -> Path:
             tallied.add(batch)
         name = published_name(version)
         tallied.rejected = _read_rejected(version / "rejected.csv")
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{version}: cannot be read: {error}; imageshards-verify says what is wrong with it") from error
-    write_report(version, name, version.name, labels, tallied, metadata, src)
+        write_report(version, name, version.name, labels, tallied, metadata, src)
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, tfrecord.DamagedRecordError) as error:
+        raise UserError(
+            f"{version}: cannot be read: {error}; imageshards-verify says all that is wrong with it, and the command"
+            " that made it makes it again"
+        ) from error
     digests[REPORT] = checksums.file_checksum(version / REPORT)
     described = {name: value for name, value in metadata.items() if name != "sha256"}
+    if "bytes" in described:
+        described["bytes"] |= {REPORT: storage.sizes(version)[REPORT]}
     storage.write(version / checksums.METADATA, checksums.metadata_text(described, digests).encode())
     return version / REPORT
 

@@ -163,6 +163,18 @@ def names(folder: Path) -> list[str]:
 
 
 @_in_words
+def sizes(folder: Path) -> dict[str, int]:
+    """Returns the size in bytes of every file in a folder; none where there is no folder."""
+    if not is_bucket(folder):
+        return (
+            {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
+        )
+    with contextlib.suppress(FileNotFoundError):
+        return {PurePosixPath(file["name"]).name: file["size"] for file in _of(folder).ls(str(folder), detail=True)}
+    return {}
+
+
+@_in_words
 def remove(folder: Path) -> None:
     """Removes a folder with all that is in it, if it is there."""
     if not is_bucket(folder):

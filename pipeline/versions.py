@@ -14,8 +14,9 @@ import os
 import re
 import shutil
 import socket
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,15 @@ from imageshards.pipeline.errors import UserError
 INFO = "dataset_info.json"
 """The file that is written last: with it a folder is a published version, for TFDS too."""
 
+_SIGNS = (METADATA, "index.parquet")  # other datasets of TFDS may have the first
+_AROUND = {*_SIGNS, "features.json", INFO, "label.labels.txt", "rejected.csv", "report.html"}
+_FACTS = {"fingerprint", "normalization", "rejected", "sha256"}
 _MARKERS = ("features.json", INFO)  # TFDS looks for the first, and then believes the second
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _RENAME_EXCHANGE = 2  # of linux/fs.h
 _RENAME_SWAP = 2  # of macOS's stdio.h
 _ASIDE = "replaced"
+_HOLDER = "process "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +76,32 @@ def is_published(path: Path) -> bool:
     return storage.exists(path / INFO)
 
 
+def is_ours(path: Path) -> bool:
+    """Says whether this folder is a version that imageshards published, whole or damaged since."""
+    return all(storage.exists(path / name) for name in _SIGNS)
+
+
+def check_ours(version: Version) -> None:
+    """Raises UserError where something is at the version's place that imageshards did not publish."""
+    path = version.path
+    if storage.is_bucket(path):
+        there = any(not _is_of_ours(name, version) for name in storage.names(path))
+    else:
+        there = os.path.lexists(path) and not is_ours(path)
+    if there:
+        raise UserError(
+            f"{path} is there, and is no version that imageshards published, or has lost its {' or '.join(_SIGNS)}:"
+            f" move it away, or give another --version, such as {following_number(version)}"
+        )
+
+
+def following_number(version: Version) -> str:
+    """Returns a number that no version of the dataset has yet, such as 1.1.0 after 1.0.0."""
+    numbers = [name for name in storage.names(version.folder) if is_version_number(name)]
+    major, minor, _ = max([_order(version.number), *map(_order, numbers)])
+    return f"{major}.{minor + 1}.0"
+
+
 def published_versions(folder: Path) -> list[Path]:
     """Returns the published versions in a dataset's folder, the oldest first; a `2.0.0.bak` is none."""
     numbers = sorted(filter(is_version_number, storage.names(folder)), key=_order)
@@ -100,17 +131,25 @@ def published_name(path: Path) -> str:
 
 def previous_version(version: Version) -> Path | None:
     """Returns the published version of ours that this one replaces, else the newest; None where there is none."""
-    ours = [path for path in published_versions(version.folder) if storage.exists(path / METADATA)]
+    numbers = sorted(filter(is_version_number, storage.names(version.folder)), key=_order)
+    ours = [version.folder / number for number in numbers if is_ours(version.folder / number)]
     return version.path if version.path in ours else ours[-1] if ours else None
 
 
 def read_metadata(version: Version) -> dict[str, Any] | None:
     """Returns metadata.json of a published version; None where there is none, or it cannot be read."""
-    with contextlib.suppress(OSError, ValueError):
-        if is_published(version.path):
-            metadata: dict[str, Any] = json.loads(storage.read(version.path / METADATA))
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        metadata = json.loads(storage.read(version.path / METADATA))
+        if isinstance(metadata, dict) and metadata.keys() >= _FACTS:
             return metadata
     return None
+
+
+def missing_files(version: Version, metadata: Mapping[str, Any]) -> list[str]:
+    """Returns the files that metadata.json names and that are not there, or not as long as they were written."""
+    there = storage.sizes(version.path)
+    sizes = metadata.get("bytes", {})
+    return [name for name in metadata["sha256"] if there.get(name, -1) != sizes.get(name, there.get(name))]
 
 
 @contextlib.contextmanager
@@ -137,6 +176,8 @@ def work_folder(version: Version) -> Iterator[None]:
         for name in ("shards", "dataset"):
             shutil.rmtree(version.work / name, ignore_errors=True)
             (version.work / name).mkdir()
+        if (version.work / "staged").is_symlink():
+            (version.work / "staged").unlink()
         (version.work / "staged").mkdir(exist_ok=True)
         yield
 
@@ -155,6 +196,7 @@ def publish_folder(version: Version) -> None:
         return
     for path in version.unpublished.iterdir():
         _flush(path)
+    check_ours(version)  # again, for the job may have taken hours
     if version.path.exists():
         _exchange(version.unpublished, version.path)
     else:
@@ -175,21 +217,28 @@ def remove_leftovers(version: Version) -> None:
 @contextlib.contextmanager
 def _lock(version: Version) -> Iterator[None]:
     """Holds the lock of the work folder. The system releases it when a job dies, however it dies."""
+    path = version.work / "lock"
     try:
         version.work.mkdir(parents=True, exist_ok=True)
-        lock = (version.work / "lock").open("a+")
+        if version.work.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise UserError(f"{version.work}: {error.strerror}; choose another folder with --out") from error
-    with lock:
+    try:
+        status = os.fstat(lock)
+        held_by = os.pread(lock, 200, 0).decode(errors="replace") if stat.S_ISREG(status.st_mode) else "nobody"
+        if status.st_nlink > 1 or not held_by.startswith(_HOLDER[: len(held_by)]):
+            raise UserError(f"{path}: not a lock of imageshards; move it away, or choose another folder with --out")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            lock.seek(0)
-            raise UserError(f"{version.path}: {lock.read().strip()} is building it; wait, or stop that job") from error
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
+            raise UserError(f"{version.path}: {held_by} is building it; wait, or stop that job") from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{_HOLDER}{os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
+    finally:
+        os.close(lock)
 
 
 def _recover(version: Version) -> None:
@@ -223,6 +272,11 @@ def _exchange_at_once(one: bytes, other: bytes) -> bool:
     if failed and number not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         raise OSError(number, os.strerror(number), os.fsdecode(one))
     return not failed
+
+
+def _is_of_ours(name: str, version: Version) -> bool:
+    """Says whether a file of this name may be what a job left that was killed while it published to a bucket."""
+    return name in _AROUND or (name.startswith(f"{version.name}-") and ".tfrecord-" in name)
 
 
 def _order(number: str) -> tuple[int, ...]:
