@@ -15,7 +15,6 @@ from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.sources.layouts import Reading
 from imageshards.pipeline.versions import Version
 
-
 # What all images of a dataset have in common; --keep-truncated and --max-pixels decide which are in it.
 _FORM = ("size", "color", "encoding", "quality", "fit", "pad_color")
 

@@ -250,7 +250,7 @@ def test_bad_files_are_listed_and_the_rest_is_built(folders: Path, tmp_path: Pat
     assert "37 found = 31 written + 6 rejected (1 empty, 1 too-large, 1 truncated, 3 unsupported-format)" in said
     assert records(folders, "--keep-truncated")[0] == 0
     assert metadata(version)["truncated"] == 1
-    code, _, error = records(folders, "--strict", "--size", "32")
+    code, _, error = records(folders, "--strict")
     assert code == 2
     assert "--strict, and 6 are rejected" in error
     assert sorted(os.listdir(tmp_path / "data/pets")) == ["1.0.0"]

@@ -1,17 +1,21 @@
 """The command `imageshards-app`: a page on this machine that trains on dropped folders and says what is in a photo.
 
-Streamlit serves it; `app_page.py` is what it shows. Uploads and all that is made of them lie in one temporary folder,
+`server.py` serves it, `app_page.py` is what it shows. Uploads and all that is made of them lie in one temporary folder,
 which goes when the command ends.
 """
 
+import contextlib
 import dataclasses
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 from simple_parsing import field
 
@@ -20,6 +24,9 @@ from imageshards.pipeline.source import UserError
 
 NAME = "imageshards-app"
 WORK = "IMAGESHARDS_APP_WORK"  # names the temporary folder to the page
+
+_LOOK_EVERY = 0.5  # seconds, whether the command's parent still lives
+_PATIENCE = 5  # seconds, for the server to end by itself
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,21 +66,57 @@ def _run(arguments: Sequence[str]) -> int:
     settings = {
         "server.address": options.address,
         "server.port": options.port,
-        "server.headless": "true",
+        "server.headless": True,
         "server.maxUploadSize": options.megabytes,
         "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
+        "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "logger.level": "error",
     }
-    flags = [f"--{name}={value}" for name, value in settings.items()]
-    page = [str(Path(__file__).with_name("app_page.py")), *flags, "--", options.run, str(options.megabytes)]
+    arguments = [options.run, str(options.megabytes), json.dumps(settings)]
     say(f"http://{options.address}:{options.port}   (Ctrl-C ends it)")
-    with tempfile.TemporaryDirectory(prefix="imageshards-app-") as work:
-        command = [sys.executable, "-P", "-m", "streamlit", "run", *page]
-        environment = {**os.environ, WORK: work}
-        return subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode  # noqa: S603
+    with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="imageshards-app-") as work:
+        return _serve([sys.executable, "-P", "-m", "imageshards.train.server", *arguments], {**os.environ, WORK: work})
+
+
+def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Runs the server until it ends, or this command or the one that started it does; returns its exit code."""
+    parent = os.getppid()
+    server = subprocess.Popen(  # noqa: S603 (a list, and no shell)
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert server.stdin is not None
+    try:
+        while (code := _code(server)) is None:
+            if os.getppid() != parent and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup lets it live on
+                return 0
+        return code
+    finally:
+        server.stdin.close()  # which ends the server and all that it runs
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(_PATIENCE)
+        server.kill()
+        server.wait()
+
+
+def _code(server: "subprocess.Popen[bytes]") -> int | None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return server.wait(_LOOK_EVERY)
+    return None
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Lets what asks a process to end unwind it, so that nothing of it is left; nohup's choice is respected."""
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+    yield
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def show_training(limits: Limits) -> None:
             st.session_state["trained"] = run_training(training, validation, limits, model, int(epochs))
         except UserError as error:
             st.session_state.pop("trained", None)
-            st.error(str(error))
+            st.error(escaped(str(error)))
     if "trained" in st.session_state:
         show_scores(st.session_state["trained"])
 
@@ -152,7 +152,7 @@ def show_asking(run: str) -> None:
         file.flush()
         pixels = read_pixels(Path(file.name), classifier.normalization)
     if isinstance(pixels, str):
-        st.error(f"{photo.name}: {pixels}")
+        st.error(escaped(f"{photo.name}: {pixels}"))
         return
     (probabilities,), (unlike,) = classifier.ask(pixels[np.newaxis])
     left, right = st.columns([1, 2])
@@ -164,8 +164,9 @@ def show_asking(run: str) -> None:
 
 
 def escaped(text: str) -> str:
-    """Returns `text` so that Markdown shows it as it is."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|~$:" else letter for letter in text)
+    """Returns `text` so that Markdown shows it as it is, line by line."""
+    marks = {letter: f"\\{letter}" for letter in r"\`*_{}[]()<>#+-.!|~$:&"} | {"\n": "  \n"}
+    return "".join(marks.get(letter, letter) for letter in text)
 
 
 @st.cache_resource(max_entries=2)  # type: ignore[untyped-decorator]

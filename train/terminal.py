@@ -11,6 +11,16 @@ from collections.abc import Iterator, Sequence
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
+_running: set[int] = set()
+
+
+def end_all() -> None:
+    """Ends every command that runs, and what it runs itself."""
+    for leader in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader, signal.SIGKILL)
+
+
 class Terminal:
     """A command that runs. `lines` is what its screen shows, `code` its exit code once it has ended."""
 
@@ -26,6 +36,7 @@ class Terminal:
         process = subprocess.Popen(  # noqa: S603 (a list, and no shell)
             self._command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, start_new_session=True
         )
+        _running.add(process.pid)
         os.close(theirs)
         rest = ""
         try:
@@ -41,6 +52,7 @@ class Terminal:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
             self.code = process.wait()
+            _running.discard(process.pid)
 
     def _show(self, text: str) -> str:
         """Takes in whole lines; returns the line under way, which is shown until it is drawn over."""
