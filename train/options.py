@@ -19,8 +19,8 @@ Prior = Literal["equal", "training"]
 WIDTHS = {"mobilenet": 0.25, "mobilenet_v2": 0.35}  # of a backbone, unless given
 
 _EXPORTS = ("savedmodel", "tflite", "tflite-int8")
-_OF_TRANSFER = ("backbone", "alpha", "weights", "head", "fine_tune", "recompute_features", "prior")
-_OF_EPOCHS = ("epochs", "batch_size", "learning_rate", "patience", "shuffle_buffer", "watch", "class_weights")
+_OF_TRANSFER = ("backbone", "alpha", "weights", "head", "fine_tune", "recompute_features")
+_OF_EPOCHS = ("epochs", "batch_size", "learning_rate", "patience", "shuffle_buffer", "watch")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,10 +129,9 @@ class Options:
 
     def without_effect(self) -> list[str]:
         """Returns the options that were given, and decide nothing about a head that is fitted to kept features."""
-        of_epochs = ["batch_size", "learning_rate", "patience", "shuffle_buffer", "tensorboard", "watch"]
-        names = ["epochs", "learning_rate"] if self.fine_tune else ["epochs", *of_epochs]
         usual = {field.name: field.default for field in dataclasses.fields(self)}
-        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != usual[name]]
+        given = [name for name in (*_OF_EPOCHS, "tensorboard") if getattr(self, name) != usual[name]]
+        return [f"--{name.replace('_', '-')}" for name in given]
 
     def hidden_units(self) -> list[int]:
         """Returns the units of each hidden layer."""
