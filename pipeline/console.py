@@ -38,9 +38,8 @@ def describe_splits(reading: Reading) -> None:
     """Prints how many images of each label will be in each split, if every image can be read."""
     options = reading.options
     table: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
-    counts = collections.Counter((source.split, source.label) for source in reading.sources)
     carve = options.carve()
-    for (split, label), count in counts.items():
+    for (split, label), count in reading.sources.counts().items():
         if split is None:
             parts = plan.quotas(count, options.quotas())
         elif carve and split == carve[0]:

@@ -7,6 +7,7 @@ its sources, in the same order: a `reason` where the image was rejected, else wh
 
 import dataclasses
 import hashlib
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,9 +18,11 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.source import Source
+from imageshards.pipeline.sources.files import Sources
 
 CHUNK_IMAGES = 256
 CONTENT_DIGITS = 16
+_BLOCK_CHUNKS = 64
 
 _KNOWN = [  # what normalizing an image finds out
     pa.field("sha256", pa.string()),
@@ -95,31 +98,44 @@ def fingerprint(sources: Iterable[Source], *more: object) -> str:
     return digest.hexdigest()
 
 
-def cut(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
+def cut(sources: Sources) -> Iterator[Sources]:
     """Yields chunks of at most CHUNK_IMAGES sources.
 
     A chunk also ends where a key's checksum says so. An image that comes or goes therefore changes the chunks near it
     alone, and a killed job that is started again still finds the others.
     """
     start = 0
-    for end, source in enumerate(sources, start=1):
-        if end - start == CHUNK_IMAGES or end == len(sources) or zlib.crc32(source.key.encode()) % CHUNK_IMAGES == 0:
+    for end, key in enumerate(sources.keys(), start=1):
+        if end - start == CHUNK_IMAGES or end == len(sources) or zlib.crc32(key.encode()) % CHUNK_IMAGES == 0:
             yield sources[start:end]
             start = end
 
 
-def write_sources(path: Path, chunks: Sequence[Sequence[Source]], previous: pa.Table | None) -> None:
+def write_sources(path: Path, chunks: Iterable[Sources], previous: pa.Table | None) -> None:
     """Writes sources.arrow. `previous` is the index of the dataset's previous version."""
     previous = INDEX.empty_table() if previous is None else previous
-    keys = pa.array([source.key for chunk in chunks for source in chunk], pa.string())
-    rows = pc.index_in(keys, previous["key"].combine_chunks())
-    start = 0
+    keys = previous["key"].combine_chunks()
+    left = iter(chunks)
     with storage.create(path) as file, pa.ipc.new_file(file, SOURCES) as writer:
-        for chunk in chunks:
-            columns = {field.name: [getattr(source, field.name) for source in chunk] for field in _SOURCE}
-            columns |= _known_before(columns, previous.take(rows.slice(start, len(chunk))))
-            writer.write_batch(pa.RecordBatch.from_pydict(columns, SOURCES))
-            start += len(chunk)
+        while block := list(itertools.islice(left, _BLOCK_CHUNKS)):  # a chunk alone is soon done, and Arrow is not
+            rows = pa.Table.from_batches(chunk.rows for chunk in block).combine_chunks()
+            columns = {field.name: rows[field.name].cast(field.type) for field in _SOURCE}
+            columns["path"] = pc.coalesce(columns["path"], columns["key"])
+            columns |= _known_before(columns, _rows(previous, pc.index_in(columns["key"], keys).combine_chunks()))
+            table = pa.table(columns, SOURCES)
+            start = 0
+            for chunk in block:
+                writer.write_table(table.slice(start, len(chunk)), max_chunksize=len(chunk))
+                start += len(chunk)
+
+
+def _rows(table: pa.Table, numbers: pa.Array) -> pa.Table:
+    """Returns rows of a table, nulls where there is no number; only the part that they lie in is put together."""
+    if numbers.null_count == len(numbers):
+        return table.slice(0, 0).combine_chunks().take(numbers)
+    bounds = pc.min_max(numbers)
+    first, last = bounds["min"].as_py(), bounds["max"].as_py()
+    return table.slice(first, last - first + 1).combine_chunks().take(pc.subtract(numbers, first))
 
 
 def read_sources(path: Path) -> pa.RecordBatchFileReader:
@@ -145,8 +161,8 @@ def read_facts(path: Path) -> pa.RecordBatch:
 def _known_before(columns: dict[str, Any], previous: pa.Table) -> dict[str, Any]:
     """Returns the split of the same key, and the rest where size and time of change are the same too."""
     same = pc.and_(
-        pc.equal(previous["size"], pa.array(columns["size"], pa.int64())),
-        pc.equal(previous["mtime_ns"], pa.array(columns["mtime_ns"], pa.int64())),
+        pc.equal(previous["size"], columns["size"]),
+        pc.equal(previous["mtime_ns"], columns["mtime_ns"]),
     )
     known = {field.name: previous[field.name] for field in _KNOWN}
     known |= {f"kept_{name}": previous[name] for name in ("shard", "offset", "length")}

@@ -155,15 +155,15 @@ def _rules(reading: Reading) -> plan.Rules:
     options = reading.options
     carve = options.carve()
     numbers = {label: number for number, label in enumerate(reading.labels)}
-    images = collections.Counter(
-        (plan.CARVED if source.split else plan.DRAWN, numbers[source.label]) for source in reading.sources
-    )
+    images: collections.Counter[tuple[int, int]] = collections.Counter()
+    for (split, label), count in reading.sources.counts().items():
+        images[plan.CARVED if split else plan.DRAWN, numbers[label]] += count
     return plan.Rules(
         shares={plan.DRAWN: options.quotas(), plan.CARVED: options.carved_quotas()},
         carve_from=carve[0] if carve else None,
         ranges=-(-len(reading.sources) // plan.EXACT_LABEL),
         large=frozenset(stratum for stratum, count in images.items() if count > plan.EXACT_LABEL),
-        linked=options.group_near_duplicates or any(source.group for source in reading.sources),
+        linked=options.group_near_duplicates or any(reading.sources.distinct("group")),
         alike=options.group_near_duplicates,
     )
 

@@ -61,6 +61,11 @@ class _Columns(Sequence[Item], Generic[Item]):
         """Returns the rows where an array of booleans is true."""
         return type(self)(self.rows.filter(mask))
 
+    def keys(self) -> Iterator[str]:
+        """Yields the keys, in order."""
+        for start in range(0, len(self), _BLOCK):
+            yield from self.rows["key"].slice(start, _BLOCK).to_pylist()
+
     def distinct(self, column: str) -> list[Any]:
         """Returns the values of a column, each once."""
         return list(self.rows[column].unique().to_pylist())
@@ -113,3 +118,9 @@ class Sources(_Columns[Source]):
             *(("size", pa.int64()), ("mtime_ns", pa.int64())),
         ]
     )
+
+    def counts(self) -> dict[tuple[str | None, str], int]:
+        """Returns how many sources there are of each split and label."""
+        names = {name: self.rows[name].cast(pa.large_string()) for name in ("split", "label")}
+        groups = pa.table(names).group_by(["split", "label"]).aggregate([([], "count_all")])
+        return {(row["split"], row["label"]): row["count_all"] for row in groups.to_pylist()}
