@@ -1,24 +1,20 @@
 """The command `imageshards-records`: parses, reads SRC, and builds what has changed."""
 
 import contextlib
-import logging
-import os
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from imageshards.pipeline import host
 from imageshards.pipeline.command import (
     FAILED,
     complain,
-    many_imports,
     new_parser,
-    return_large_blocks,
     run_command,
     say,
 )
-from imageshards.pipeline.entry import INTERRUPTED
+from imageshards.pipeline.entry import INTERRUPTED, stopped_at_once
 from imageshards.pipeline.errors import JobError
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.progress import Progress
@@ -48,10 +44,10 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    logging.getLogger().setLevel(logging.ERROR)  # Beam warns, on import, of what it could do with more packages
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what it logs as an error, it raises too
+    host.silence_beam()
+    host.collect_rarely()
     options, flags = parse(arguments)
-    with many_imports():  # after --help, which need not wait for them
+    with stopped_at_once():  # after --help, which need not wait for them
         from imageshards.pipeline import console
         from imageshards.pipeline.api import plan_jobs
 
@@ -72,10 +68,10 @@ def _make(job: "Job", flags: Sequence[str]) -> None:
         from imageshards.pipeline.runner import new_pipeline
 
     start = time.monotonic()
-    return_large_blocks()
+    host.return_large_blocks()
     progress = Progress()
     bar = contextlib.nullcontext() if flags else console.progress(len(job.reading.sources), progress)
-    with _stoppable(), bar:
+    with host.ended_by_interrupt(INTERRUPTED, lambda: complain(NAME, f"stopped\n{_GOES_ON}")), bar:
         try:
             records = run_job(job, (lambda: new_pipeline(flags)) if flags else None, progress)
         except JobError as error:
@@ -86,25 +82,6 @@ def _make(job: "Job", flags: Sequence[str]) -> None:
     else:
         console.summarize(records.metadata, job.version)
         say(f"  {time.monotonic() - start:.1f} s")
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Lets Ctrl-C end the process at once.
-
-    Beam would wrap a KeyboardInterrupt and wait for the threads that decode. Nothing they hold needs care: a chunk's
-    facts appear whole, or not at all.
-    """
-
-    def stop(*_: object) -> None:
-        complain(NAME, f"stopped\n{_GOES_ON}")
-        os._exit(INTERRUPTED)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 import argparse
 import contextlib
-import ctypes
 import difflib
 import functools
-import gc
 import importlib.metadata
 import io
 import os
@@ -17,7 +15,7 @@ from typing import Any, NoReturn
 
 from simple_parsing import ArgumentParser, DashVariant
 
-from imageshards.pipeline.entry import INTERRUPTED, stopped_at_once
+from imageshards.pipeline.entry import INTERRUPTED
 from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.source import printable
 
@@ -25,8 +23,6 @@ FAILED, MISTAKE, CLOSED_PIPE = 1, 2, 141
 DEBUG = "--debug"
 
 _LONGEST = 300
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def run_command(name: str, run: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> NoReturn:
@@ -134,30 +130,6 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Returns "; did you mean …?" with the one of `words` that is spelt most like `word`, or nothing."""
     close = difflib.get_close_matches(word.lower(), list(words), n=1, cutoff=0.75)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-@contextlib.contextmanager
-def many_imports() -> Iterator[None]:
-    """Pauses the garbage collector: imports make many objects and no garbage, and looking for some takes time."""
-    gc.disable()
-    try:
-        with stopped_at_once():
-            yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def return_large_blocks() -> None:
-    """Lets glibc give blocks of 4 MB and more back when they are freed: the plan makes many. Elsewhere it does nothing.
-
-    Left alone glibc raises that limit to 32 MB, keeps the blocks, and a job of a million images takes 90 MB more.
-    Smaller ones, which decoded pictures lie in, are better kept: fresh memory costs a fault for every 4 KB.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 4 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 32 << 20)  # which the line above would otherwise leave at 128 kB
 
 
 def say(text: str) -> None:

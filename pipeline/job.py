@@ -93,9 +93,10 @@ def _run(
     # Only now: Beam's objects would lie among those of a million sources, and keep their memory.
     import apache_beam as beam
 
+    from imageshards.pipeline.runner import without_notebook_labels
     from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
 
-    with new_pipeline() as pipeline:
+    with without_notebook_labels(), new_pipeline() as pipeline:
         rows = (
             pipeline
             | "Chunks" >> beam.Create(chunks)  # Chunk

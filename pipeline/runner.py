@@ -1,10 +1,10 @@
 """Where a job runs: in this process unless Beam's own flags say otherwise."""
 
 import argparse
+import contextlib
 import json
-import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import apache_beam as beam
@@ -40,12 +40,25 @@ def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
     return beam.Pipeline(options=PipelineOptions(list(flags)))
 
 
+@contextlib.contextmanager
+def without_notebook_labels() -> Iterator[None]:
+    """Keeps Beam from labelling the transforms made in the block after cells of a notebook.
+
+    To do so it imports its data frames, and with pandas 3 these raise an AttributeError.
+    """
+    before = beam.pipeline.alter_label_if_ipython
+    beam.pipeline.alter_label_if_ipython = lambda *_: None
+    try:
+        yield
+    finally:
+        beam.pipeline.alter_label_if_ipython = before
+
+
 def unknown_flags(flags: Sequence[str]) -> list[str]:
     """Returns the flags that Beam does not know; raises UserError for one that it cannot use or that loses records."""
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False, add_help=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
     try:
         known, unknown = parser.parse_known_args(list(flags))
     except argparse.ArgumentError as error:

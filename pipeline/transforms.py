@@ -98,7 +98,7 @@ class DrawSplits(beam.PTransform):  # type: ignore[misc]
 
     rules: Rules
 
-    def expand(self, rows_and_ghosts: tuple[Any, Any]) -> Any:
+    def expand(self, rows_and_ghosts: Any) -> Any:  # a pair; Beam takes a hint of one for wrong, and logs that
         rows, ghosts = rows_and_ghosts
         if self.rules.linked:
             links = beam.pvalue.AsList(rows | "Links" >> LinkGroups(self.rules))
