@@ -102,7 +102,7 @@ def write_report(
     bare = _plain(index, hashes, version)
     originals = _originals(sizes["width"].to_numpy(), sizes["height"].to_numpy())
     if metadata["normalization"]["fit"] != "crop":
-        del originals["cut"]
+        originals["cut"] = []
     counts = [sum(split[label] for split in metadata["splits"].values()) for label in labels]
     page = render(
         Path(__file__).with_name(REPORT),

@@ -4,6 +4,7 @@ Tiles, sequences and codec headers can announce far more pixels than the picture
 """
 
 import dataclasses
+import itertools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -16,6 +17,7 @@ CODED = (b"av01", b"hvc1")  # the kinds of items that are coded pixels
 
 _MOST = 100_000  # boxes, items, references; the largest photos have some hundred
 _MOST_DEPTH = 8
+_MOST_TILES = 10_000
 _TURNS = {  # (quarter turns against the clock, mirrored at: 0 horizontal axis, 1 vertical axis, None) → EXIF's number
     (0, None): 1, (1, None): 8, (2, None): 3, (3, None): 6,
     (0, 0): 4, (1, 0): 5, (2, 0): 2, (3, 0): 7,
@@ -133,10 +135,13 @@ class _Items:
     def still(self) -> Still:
         properties = self._of_item(self._primary)
         width, height = struct.unpack_from(">II", properties[b"ispe"], 4)
-        items = list(self._decoded(self._primary, 0))
+        items = list(itertools.islice(self._decoded(self._primary, 0), _MOST_TILES + 1))
+        if len(items) > _MOST_TILES:
+            raise UnreadableError("too-large", f"more than {_MOST_TILES:,} tiles")
         kinds = {self._kinds[item] for item in items} - {b"grid", b"iden", b"iovl"}
         coded = next((kind for kind in CODED if kind in kinds), b"/".join(sorted(kinds)))
-        sizes = [self._coded_size(item) for item in items if self._kinds[item] in CODED]
+        size_of = {item: self._coded_size(item) for item in set(items) if self._kinds[item] in CODED}
+        sizes = [size_of[item] for item in items if item in size_of]
         color = properties.get(b"colr", memoryview(b""))
         return Still(
             coded,
@@ -167,8 +172,6 @@ class _Items:
         yield item
         for kind, source, targets in self._references:
             if kind == b"dimg" and source == item:
-                if len(targets) > _MOST:
-                    raise UnreadableError("too-large", f"{len(targets):,} tiles")
                 for target in targets:
                     yield from self._decoded(target, depth + 1)
             elif kind == b"auxl" and item in targets and source != item:

@@ -14,7 +14,7 @@ from imageshards.pipeline.images.settings import Normalization
 
 SIGNATURES = (b"GIF87a", b"GIF89a")
 
-_MOST_BLOCKS = 5_000_000
+_MOST_BLOCKS = 1_000_000
 _CONTROL, _EXTENSION, _FRAME = 0xF9, 0x21, 0x2C
 
 
@@ -78,10 +78,10 @@ class _Blocks:
     def skip(self, at: int) -> int:
         """Returns where the chain ends that begins at `at`; the file may end before it."""
         data, size, left = self._data, len(self._data), self._left
-        while at < size and (length := data[at]):
+        while left and at < size and (length := data[at]):
             at += 1 + length
             left -= 1
-            if not left:
-                raise UnreadableError("too-slow", f"more than {_MOST_BLOCKS:,} blocks; save it again without comments")
-        self._left = left - 1 or 1
+        if not left:
+            raise UnreadableError("too-slow", f"more than {_MOST_BLOCKS:,} blocks; save it again without comments")
+        self._left = left - 1
         return at + 1

@@ -26,6 +26,7 @@ SIGNATURE = b"\xff\xd8"
 # hours. This many passes over 100 megapixels take some ten seconds.
 _SCAN_PIXELS = 2_000_000_000
 
+_MOST_SEGMENTS = 100_000
 _NEXT = re.compile(rb"\xff([^\x00\xff])")
 _NEXT_AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -123,7 +124,10 @@ def _read_header(data: bytes) -> _Header:
 def _segments(data: bytes) -> Iterator[_Segment]:
     """Yields the marker segments up to the end marker, over stray bytes, each scan's data skipped."""
     view, at, pattern = memoryview(data), 2, _NEXT
-    while (found := pattern.search(data, at)) is not None:
+    for _ in range(_MOST_SEGMENTS):
+        found = pattern.search(data, at)
+        if found is None:
+            return
         marker, start = found[1][0], found.start()
         at, pattern = found.end(), _NEXT
         if marker == _EOI:
@@ -137,6 +141,7 @@ def _segments(data: bytes) -> Iterator[_Segment]:
         yield _Segment(marker, start, view[at + 2 : at + length], at + length)
         at += length
         pattern = _NEXT_AFTER_SCAN if marker == _SOS else _NEXT
+    raise UnreadableError("too-slow", f"more than {_MOST_SEGMENTS:,} segments; save it again")
 
 
 def _check(header: _Header, how: Normalization) -> None:

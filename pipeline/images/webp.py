@@ -11,7 +11,7 @@ from imageshards.pipeline.images.settings import Normalization
 from imageshards.pipeline.images.tags import exif_orientation
 
 _ALPHA = 0x10
-_MOST_CHUNKS = 1_000_000
+_MOST_CHUNKS = 100_000
 
 _Chunk = tuple[bytes, memoryview]
 
