@@ -20,6 +20,7 @@ COMMANDS = {
     report_command.NAME: report_command.ReportOptions,
     train_command.NAME: TrainOptions,
     evaluate_command.NAME: evaluate_command.Options,
+    evaluate_command.NAME: evaluate_command.Options,
     predict_command.NAME: predict_command.Options,
     app.NAME: app.Options,
 }

@@ -62,6 +62,7 @@ COMMANDS = {
     "imageshards-verify": "imageshards.pipeline.verify_command",
     "imageshards-report": "imageshards.pipeline.report_command",
     "imageshards-train": "imageshards.train.__main__",
+    "imageshards-evaluate": "imageshards.train.evaluate_command",
     "imageshards-predict": "imageshards.train.predict_command",
     "imageshards-app": "imageshards.train.app",
 }

@@ -12,4 +12,4 @@ config = tfds.download.DownloadConfig(manual_dir=sys.argv[1])
 data, info = tfds.load(
     "my_flowers", data_dir="data", with_info=True, download_and_prepare_kwargs={"download_config": config}
 )
-print(info.description, info.features["label"].names, {name: len(split) for name, split in data.items()})
+print(info.full_name, info.features["label"].names, {name: len(split) for name, split in data.items()})
