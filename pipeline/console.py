@@ -15,6 +15,7 @@ from imageshards.pipeline import plan
 from imageshards.pipeline.command import say
 from imageshards.pipeline.source import SPLITS
 from imageshards.pipeline.sources.layouts import Reading
+from imageshards.pipeline.sources.understood import lines
 from imageshards.pipeline.versions import Version
 
 _LABELS_SHOWN = 20
@@ -25,6 +26,8 @@ def describe(reading: Reading, version: Version) -> None:
     options = reading.options
     say(f"{options.src}: layout {reading.layout} ({reading.why})")
     say(f"  {_images(len(reading.sources))}, {len(reading.labels)} labels → {version.path}")
+    for line in lines(reading.examples, len(reading.labels)):
+        say(f"    {line}")
     ignored = ", ".join(f"{count} {suffix}" for suffix, count in reading.ignored.most_common())
     if ignored:
         say(f"  ignored, no images: {ignored}")

@@ -94,8 +94,8 @@ class Options:
     manifest: str = field(default="", metavar="FILE")
     """Layout manifest: the CSV, TSV, JSON or JSONL file; found in SRC unless given."""
 
-    manifest_encoding: str = field(default="utf-8", metavar="NAME")
-    """The manifest's character encoding."""
+    manifest_encoding: str = field(default="", metavar="NAME")
+    """The manifest's character encoding; what its first bytes say, or UTF-8, unless given."""
 
     file_column: str = field(default="", metavar="COLUMN")
     """Manifest column of the file or id, by name or number (the first is 1); found by common names unless given."""

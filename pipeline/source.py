@@ -19,9 +19,11 @@ SPLIT_NAMES = {
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "dev": "validation",
     "test": "test",
     "testing": "test",
     "eval": "test",
+    "evaluation": "test",
 }
 
 
@@ -38,6 +40,7 @@ class Reason(enum.StrEnum):
     LINK_OUTSIDE = "link-outside"
     NO_LABEL = "no-label"
     NO_ROW = "no-row"
+    SEVERAL_LABELS = "several-labels"
     SAME_KEY = "same-key"
     UNKNOWN_LABEL = "unknown-label"
     # by content
@@ -51,6 +54,7 @@ class Reason(enum.StrEnum):
     UNSUPPORTED_COLOR = "unsupported-color"
     UNSUPPORTED_FORMAT = "unsupported-format"
     # rows
+    ROW_DAMAGED = "row-damaged"
     ROW_AMBIGUOUS = "row-ambiguous"
     ROW_DUPLICATE = "row-duplicate"
     ROW_NO_FILE = "row-no-file"

@@ -45,11 +45,19 @@ def test_folders_are_labels(tmp_path: Path) -> None:
         ("test", "test"),
         ("testing", "test"),
         ("eval", "test"),
+        ("evaluation", "test"),
+        ("dev", "validation"),
+        ("training_set", "train"),
+        ("Test-images", "test"),
     ],
 )
 def test_split_folders_in_any_case(tmp_path: Path, folder: str, split: str) -> None:
-    reading = understood(tree(tmp_path, f"{folder}/cat/1.jpg", f"{folder}/dog/2.jpg"))
-    assert [source.split for source in reading.sources] == [split, split]
+    reading = understood(tree(tmp_path, f"{folder}/cat/1.jpg", f"{folder}/dog/2.jpg", "dev_set/cat/3.jpg"))
+    assert {source.key: source.split for source in reading.sources} == {
+        f"{folder}/cat/1.jpg": split,
+        f"{folder}/dog/2.jpg": split,
+        "dev_set/cat/3.jpg": "validation",
+    }
     assert reading.labels == ["cat", "dog"]
 
 
@@ -108,7 +116,7 @@ def test_label_pattern(tmp_path: Path) -> None:
 
 def test_names_that_say_nothing_are_not_guessed_at(tmp_path: Path) -> None:
     tree(tmp_path, "IMG_0001.jpg", "IMG_0002.jpg")
-    with pytest.raises(UserError, match=r"every name reads as label 'IMG'.*--label-pattern"):
+    with pytest.raises(UserError, match=r"every image would have the label 'IMG'.*--label-pattern"):
         understood(tmp_path)
     tree(tmp_path / "x", "beach.jpg", "sunset.jpg", "rain.jpg", "me.jpg")
     with pytest.raises(UserError, match="every image has another label"):
@@ -122,7 +130,8 @@ def test_numbers_alone_are_no_label(tmp_path: Path) -> None:
 
 
 def test_labels_sort_as_numbers_where_all_are(tmp_path: Path) -> None:
-    assert understood(tree(tmp_path, *(f"{n}/a.jpg" for n in (0, 10, 9, 2)))).labels == ["0", "2", "9", "10"]
+    tree(tmp_path, *(f"{label}/{name}.jpg" for label in (0, 10, 9, 2) for name in "ab"))
+    assert understood(tmp_path).labels == ["0", "2", "9", "10"]
     assert understood(tree(tmp_path, "x/a.jpg")).labels == ["0", "10", "2", "9", "x"]
 
 
@@ -254,3 +263,28 @@ def test_a_dataset_is_named_after_its_folder(tmp_path: Path, folder: str, name: 
 def test_a_bad_dataset_name_comes_with_a_better_one() -> None:
     with pytest.raises(UserError, match="'my_photos' would do"):
         Options(src="x", dataset="My Photos").dataset_name()
+
+
+def test_where_only_train_is_given_the_rest_is_drawn_from_it(tmp_path: Path) -> None:
+    reading = understood(tree(tmp_path, "train/cat/1.jpg", "train/dog/2.jpg"))
+    assert [source.split for source in reading.sources] == [None, None]
+    assert any("--split 100 keeps all in train" in note for note in reading.notes)
+
+
+def test_a_split_without_folders_has_no_labels(tmp_path: Path) -> None:
+    tree(tmp_path, "train/cat/1.jpg", "train/dog/2.jpg", "test/3.jpg", "test/4.jpg")
+    for options in ({}, {"label_depth": 1}):
+        reading = understood(tmp_path, **options)
+        assert labels_by_key(reading) == {"train/cat/1.jpg": "cat", "train/dog/2.jpg": "dog"}
+        assert {(reject.file, str(reject.reason)) for reject in reading.rejected} == {
+            ("test/3.jpg", "no-label"),
+            ("test/4.jpg", "no-label"),
+        }
+
+
+def test_folders_that_only_hold_pictures_are_no_labels(tmp_path: Path) -> None:
+    tree(tmp_path, "images/p1.jpg", "images/p2.jpg", "images/p3.jpg")
+    with pytest.raises(UserError, match="every image would have the label 'p'"):
+        understood(tmp_path)
+    tree(tmp_path / "named", "images/dog_1.jpg", "images/dog_2.jpg", "images/cat_1.jpg")
+    assert understood(tmp_path / "named").labels == ["cat", "dog"]

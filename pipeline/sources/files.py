@@ -70,6 +70,12 @@ class _Columns(Sequence[Item], Generic[Item]):
         """Returns the values of a column, each once."""
         return list(self.rows[column].unique().to_pylist())
 
+    def without(self, column: str) -> Self:
+        """Returns the rows with no value in a column."""
+        place = self.schema.get_field_index(column)
+        kind = self.schema.field(column).type
+        return type(self)(self.rows.set_column(place, self.schema.field(column), pa.nulls(len(self), kind)))
+
     def clear(self) -> None:
         """Lets go of all rows."""
         self.rows = pa.RecordBatch.from_pylist([], self.schema)

@@ -31,17 +31,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imageshards.pipeline.options import Layout, Options
-from imageshards.pipeline.source import SPLIT_NAMES, File, Reason, Rejected, Source, UserError, labelled
+from imageshards.pipeline.source import File, Reason, Rejected, Source, UserError, count, labelled
 from imageshards.pipeline.sources.corrections import NAME, correct, read_corrections, take_corrections
 from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing, list_files
-from imageshards.pipeline.sources.manifest import find_manifests, read_manifests
+from imageshards.pipeline.sources.manifest import Read
+from imageshards.pipeline.sources.manifest import read as read_tables
+from imageshards.pipeline.sources.names import is_container, split_named
 from imageshards.pipeline.sources.selection import Selection
+from imageshards.pipeline.sources.tables import Tables, find, no_label
+from imageshards.pipeline.sources.understood import Example, first_of_each_label
 from imageshards.pipeline.sources.unpacked import is_archive, unpacked
 
 _COPY = re.compile(r" ?\(\d+\)$")  # dog (1).jpg, as file managers number copies
 _SEPARATED_NUMBER = re.compile(r"[-_. ]\d+$")
 _ATTACHED_NUMBER = re.compile(r"\d+$")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
+_FEW = 3  # so many images may each have a label of their own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Reading:
     rejected: list[Rejected]
     labels: list[str]
     notes: list[str]
+    examples: list[Example]  # a few images, and where their labels were read
 
     @property
     def found(self) -> int:
@@ -77,9 +84,10 @@ def read(options: Options) -> list[Reading]:
     selection = Selection(options.exclude, options.include)
     listing = list_files(options.src, follow_outside=options.follow_outside, selection=selection)
     without_corrections, corrections = take_corrections(listing, options)
-    names = _datasets_below(without_corrections, options)
+    tables = find(without_corrections, options)
+    names = _datasets_below(without_corrections, tables, options)
     if not names:
-        return [read_dataset(listing, options)]
+        return [read_dataset(listing, options, tables)]
     if corrections:
         raise UserError(
             f"{corrections}: SRC holds {len(names)} datasets ({_some(names)}); put a {NAME} into the folder of each"
@@ -92,14 +100,22 @@ def read(options: Options) -> list[Reading]:
     return readings
 
 
-def read_dataset(listing: Listing, options: Options) -> Reading:
+def read_dataset(listing: Listing, options: Options, tables: Tables | None = None) -> Reading:
     """Returns the labelled sources of one dataset, in the order of their keys."""
     if not listing.images:
         raise UserError(_no_images(listing, options))
     listing, corrections = take_corrections(listing, options)
-    layout, why = detect(listing, options)
-    rejected, notes = list(listing.rejected), list(listing.notes)
-    sources = Sources.of(_only_sources(_READERS[layout](listing, options), rejected, notes, options)).in_order("key")
+    tables = tables or find(listing, options)
+    layout, why = detect(listing, tables, options)
+    if layout == "manifest":
+        read = read_tables(listing, tables)
+    else:
+        read = _without_table(_LAYOUTS[layout](listing, options), layout)
+    notes = [*listing.notes, *tables.notes, *read.notes]
+    if layout != "manifest":
+        notes += [f"{words}; it is not used" for words in tables.passed_over()]
+    sources = _grouped(read.sources, options).in_order("key")
+    rejected = [*listing.rejected, *read.rejected]
     if corrections:
         sources, rejected, corrected = correct(sources, rejected, listing, read_corrections(corrections))
         notes += corrected
@@ -109,19 +125,25 @@ def read_dataset(listing: Listing, options: Options) -> Reading:
         rejected += unknown
     rejected.sort(key=lambda reject: (reject.file, reject.reason, reject.detail))
     notes += _notes(sources, labels)
-    reading = Reading(options, listing.root, listing.ignored(), layout, why, sources, rejected, labels, notes)
-    _check(reading)
+    if sources.distinct("split") == ["train"] and not options.test_from:
+        sources = sources.without("split")
+        notes.append("only train is given, so validation and test are drawn from it; --split 100 keeps all in train")
+    reading = Reading(
+        options, listing.root, listing.ignored(), layout, why, sources, rejected, labels, notes, read.examples
+    )
+    _check(reading, tables)
     return reading
 
 
-def detect(listing: Listing, options: Options) -> tuple[Layout, str]:
+def detect(listing: Listing, tables: Tables, options: Options) -> tuple[Layout, str]:
     """Returns the layout and, in words, why; the order of the rules is the order of the lines.
 
     Raises:
       UserError: two readings are possible, or none; the message names them.
     """
-    manifests = find_manifests(listing, options)
-    shape = _Shape.of(listing.images)
+    if options.layout == "manifest":
+        _check_tables(tables, options)
+    _check_told(options)
     if options.layout != "auto":
         return options.layout, "as told"
     if options.manifest:
@@ -130,14 +152,27 @@ def detect(listing: Listing, options: Options) -> tuple[Layout, str]:
         return "folders", f"--label-depth {options.label_depth}"
     if options.label_pattern:
         return "filenames", "--label-pattern"
-    if manifests:
-        names = ", ".join(manifest.name for manifest in manifests)
+    shape = Shape.of(listing.images)
+    if tables.labels:
+        _check_tables(tables, options)
+        names = ", ".join(one.name for one in tables.labels[:3]) + (" …" if len(tables.labels) > 3 else "")
         if shape.depths == {1} and len(shape.labels) > 1:
             raise UserError(
                 f"{options.src}: two readings are possible: {names} maps files to labels, and the folders"
                 f" {_some(shape.labels)} could be labels; say --layout manifest or --layout folders"
             )
-        return "manifest", f"{names} names images and labels"
+        return "manifest", f"{names} {'names' if len(tables.labels) == 1 else 'name'} images and labels"
+    if any(one.columns.likely for one in tables.unclear):
+        raise UserError(no_label(next(one for one in tables.unclear if one.columns.likely), options))
+    if tables.unreadable:
+        name, why = tables.unreadable[0]
+        raise UserError(
+            f"{name}: {why}. If it says nothing of labels, --layout folders or --layout filenames leaves it aside"
+        )
+    return _by_places(listing, shape, tables, options)
+
+
+def _by_places(listing: Listing, shape: "Shape", tables: Tables, options: Options) -> tuple[Layout, str]:
     if shape.odd_folders:
         raise UserError(
             f"{options.src}: the folders {_some(shape.split_folders)} are named like splits and"
@@ -146,19 +181,59 @@ def detect(listing: Listing, options: Options) -> tuple[Layout, str]:
     if shape.depths == {0}:
         return "filenames", "the images lie side by side" + shape.in_splits
     if shape.depths == {1}:
-        return "folders", f"every image lies in one of {len(shape.labels)} folders" + shape.in_splits
+        return "folders", f"every image lies in one of {count(len(shape.labels), 'folder')}" + shape.in_splits
+    if shape.unlabelled:
+        return "folders", f"every image lies in one of {count(len(shape.labels), 'folder')}, below the splits " + (
+            f"{', '.join(shape.labelled)}; {', '.join(shape.unlabelled)} has no folder a label"
+        )
+    if tables.unclear:
+        raise UserError(no_label(tables.unclear[0], options))
     raise UserError(_mixed_depths(listing, shape, options))
+
+
+def _check_told(options: Options) -> None:
+    """Refuses options that the told layout does not use."""
+    columns = ("manifest", "manifest_encoding", "file_column", "label_column", "split_column", "group_column")
+    unused = {"folders": ("label_pattern", *columns), "filenames": ("label_depth", *columns)}
+    for name in unused.get(options.layout, ()):
+        if getattr(options, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag}: --layout {options.layout} does not use it; leave one of them out")
+
+
+def _check_tables(tables: Tables, options: Options) -> None:
+    """Refuses tables of which a user has to say more.
+
+    Raises:
+      UserError: there is none, or several that are not a split each.
+    """
+    found = tables.labels
+    if not found and tables.unclear:
+        raise UserError(no_label(tables.unclear[0], options))
+    if not found and tables.unreadable:
+        name, why = tables.unreadable[0]
+        raise UserError(f"{name}: {why}")
+    if not found:
+        raise UserError(f"{options.src}: no manifest in this folder names its images; give one with --manifest")
+    if len(found) > 1 and not all(one.split for one in found):
+        names = " and ".join(one.name for one in found[:3])
+        raise UserError(
+            f"{options.src}: {names} each name images; say which with --manifest, such as --manifest {found[0].name}"
+        )
 
 
 def read_folders(listing: Listing, options: Options) -> Iterator[Source | Rejected]:
     """The label is the folder, or the first `label_depth` folders, below the split folder if there is one."""
     depth = options.label_depth or 1
-    shape = _Shape.of(listing.images, deeper=depth)
+    shape = Shape.of(listing.images, deeper=depth)
     for file in listing.images:
-        split, folders = _split_and_folders(file, shape.has_splits)
-        if len(folders) < depth or (len(folders) > depth and not options.label_depth):
+        split, folders = shape.split_and_folders(file)
+        if split in shape.unlabelled_splits and len(folders) < depth:
+            yield Rejected(file.key, Reason.NO_LABEL, f"it lies in {file.key.partition('/')[0]}/ itself")
+        elif len(folders) < depth or (len(folders) > depth and not options.label_depth):
             raise UserError(_mixed_depths(listing, shape, options))
-        yield labelled(file, "/".join(folders[:depth]), split)
+        else:
+            yield labelled(file, "/".join(folders[:depth]), split)
 
 
 def read_filenames(listing: Listing, options: Options) -> Iterator[Source | Rejected]:
@@ -166,13 +241,13 @@ def read_filenames(listing: Listing, options: Options) -> Iterator[Source | Reje
 
     Digits without a separator (dog12) are a trailing number only where no name has one with (dog-12).
     """
-    shape = _Shape.of(listing.images)
+    shape = Shape.of(listing.images)
     pattern = re.compile(options.label_pattern) if options.label_pattern else None
     stems = [PurePosixPath(file.key).stem for file in listing.images]
     separated = any(_SEPARATED_NUMBER.search(_COPY.sub("", stem)) for stem in stems)
     number = _SEPARATED_NUMBER if separated or any(map(_COPY.search, stems)) else _ATTACHED_NUMBER
     for file, stem in zip(listing.images, stems, strict=True):
-        split, _ = _split_and_folders(file, shape.has_splits)
+        split, _ = shape.split_and_folders(file)
         if pattern is None:
             label = number.sub("", _COPY.sub("", stem)).rstrip("-_. ")
             yield labelled(file, "" if label.isdigit() else label, split)
@@ -182,57 +257,92 @@ def read_filenames(listing: Listing, options: Options) -> Iterator[Source | Reje
             yield labelled(file, match["label"] or "", split)
 
 
-_READERS = {"folders": read_folders, "filenames": read_filenames, "manifest": read_manifests}
+_LAYOUTS = {"folders": read_folders, "filenames": read_filenames}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Shape:
-    """Where images lie: `depths` counts the folders above them, and `labels` are those folders, below any split."""
+class Shape:
+    """Where images lie: `depths` counts the folders above them, and `labels` are those folders, below any split.
+
+    A folder named after its content, as images/ is, does not count.
+    """
 
     has_splits: bool
     depths: set[int]
     labels: list[str]
     split_folders: list[str]
     odd_folders: list[str]  # beside split folders, and not named like one
+    skipped: frozenset[str]  # names of folders that do not count
+    unlabelled: list[str]  # split folders whose images lie in no label's folder, though others' do
 
     @classmethod
-    def of(cls, images: Files, deeper: int = 0) -> "_Shape":
-        tops = {file.key.partition("/")[0] if "/" in file.key else "" for file in images}
-        split_folders = sorted(top for top in tops if top.lower() in SPLIT_NAMES)
+    def of(cls, images: Files, deeper: int = 0) -> "Shape":
+        """Returns the shape of a tree; `deeper` is how many folders make a label, where that was told."""
+        folders = _folders_of(images)
+        skipped = frozenset(name for parts in folders for name in parts if is_container(name))
+        bare = {tuple(name for name in parts if name not in skipped) for parts in folders}
+        tops = {parts[0] if parts else "" for parts in bare}
+        split_folders = sorted(top for top in tops if split_named(top))
         has_splits = len(split_folders) == len(tops)
         if has_splits and deeper:  # train/ and test/ themselves are labels where nothing lies deeper
-            has_splits = all(file.key.count("/") > deeper for file in images)
-        folders = {tuple(_split_and_folders(file, has_splits)[1]) for file in images}
+            has_splits = any(len(parts) > deeper for parts in bare)
+        below = {(parts[0] if has_splits else "", parts[1:] if has_splits else parts) for parts in bare}
+        by_split: dict[str, set[int]] = collections.defaultdict(set)
+        for top, parts in below:
+            by_split[top].add(len(parts))
+        depths = {len(parts) for _, parts in below}
+        unlabelled = sorted(top for top, found in by_split.items() if found == {0}) if has_splits else []
         return cls(
             has_splits=has_splits,
-            depths={len(parts) for parts in folders},
-            labels=sorted({"/".join(parts) for parts in folders}),
+            depths=depths,
+            labels=sorted({"/".join(parts) for _, parts in below if parts}),
             split_folders=split_folders,
             odd_folders=sorted(top or "(SRC itself)" for top in tops - set(split_folders)) if split_folders else [],
+            skipped=skipped,
+            unlabelled=unlabelled if len(depths) > 1 and depths - {0} in ({1}, {deeper}) else [],
         )
 
     @property
+    def labelled(self) -> list[str]:
+        """Returns the split folders with a folder a label."""
+        return [name for name in self.split_folders if name not in self.unlabelled]
+
+    @property
+    def unlabelled_splits(self) -> set[str | None]:
+        """Returns the splits whose images lie in no label's folder."""
+        return {split_named(name) for name in self.unlabelled}
+
+    @property
     def in_splits(self) -> str:
+        """Returns the split folders, in words."""
         return f", below the splits {', '.join(self.split_folders)}" if self.has_splits else ""
 
+    def split_and_folders(self, file: File) -> tuple[str | None, list[str]]:
+        """Returns the split of an image's folder, and the folders that count below it."""
+        folders = [name for name in file.key.split("/")[:-1] if name not in self.skipped]
+        return (split_named(folders[0]), folders[1:]) if self.has_splits else (None, folders)
 
-def _split_and_folders(file: File, has_splits: bool) -> tuple[str | None, list[str]]:
-    folders = file.key.split("/")[:-1]
-    return (SPLIT_NAMES[folders[0].lower()], folders[1:]) if has_splits else (None, folders)
+
+def _folders_of(images: Files) -> set[tuple[str, ...]]:
+    """Returns the different folders that images lie in."""
+    folders = pc.replace_substring_regex(images.rows["key"], r"/?[^/]*$", "").unique().to_pylist()
+    return {tuple(folder.split("/")) if folder else () for folder in folders}
 
 
-def _datasets_below(listing: Listing, options: Options) -> list[str]:
+def _datasets_below(listing: Listing, tables: Tables, options: Options) -> list[str]:
     """Returns the names of the folders in SRC that are a dataset each, or nothing where SRC itself is the dataset."""
     images = listing.images
     told = options.layout != "auto" or options.manifest or options.label_depth or options.label_pattern
-    if told or not images or find_manifests(listing, options):
+    if told or not images or tables.labels or tables.unclear or tables.unreadable:
         return []
-    if min(file.key.count("/") for file in images) < 2 or _Shape.of(images).split_folders:
+    found = _folders_of(images)
+    if min(map(len, found)) < 2 or Shape.of(images).split_folders:
         return []
     folders: dict[str, set[str]] = collections.defaultdict(set)
-    for file in images:
-        top, label, _ = file.key.split("/", 2)
+    for top, label, *_ in found:
         folders[top].add(label)
+    if len(folders) == 1 and len(Shape.of(images).labels) > 1 and Shape.of(images).depths == {1}:
+        return []
     lonely = [top for top, labels in folders.items() if len(labels) < 2 and not _is_split_or_images(labels)]
     if options.dataset or lonely:
         raise UserError(
@@ -245,19 +355,32 @@ def _datasets_below(listing: Listing, options: Options) -> list[str]:
 
 
 def _is_split_or_images(labels: set[str]) -> bool:
-    return all(label.lower() in SPLIT_NAMES or label.lower() == "images" for label in labels)
+    return all(split_named(label) or is_container(label) for label in labels)
 
 
-def _only_sources(
-    found: Iterable[Source | Rejected | str], rejected: list[Rejected], notes: list[str], options: Options
-) -> Iterator[Source]:
-    """Yields the sources, under the group that --group-pattern says, and puts all else into the lists."""
-    pattern = re.compile(options.group_pattern) if options.group_pattern else None
-    for item in found:
-        if isinstance(item, Source):
-            yield _with_group(item, pattern) if pattern else item
-        else:
-            (rejected if isinstance(item, Rejected) else notes).append(item)  # type: ignore[arg-type]
+def _without_table(found: Iterable[Source | Rejected], layout: str) -> Read:
+    """Returns the sources and the rejected files that a layout without tables finds."""
+    rejected: list[Rejected] = []
+
+    def only_sources() -> Iterator[Source]:
+        for item in found:
+            if isinstance(item, Source):
+                yield item
+            else:
+                rejected.append(item)
+
+    sources = Sources.of(only_sources())
+    where = "its folder" if layout == "folders" else "its name"
+    examples = first_of_each_label(Example(source.key, source.label, source.split, where) for source in sources)
+    return Read(sources, rejected, [], examples)
+
+
+def _grouped(sources: Sources, options: Options) -> Sources:
+    """Returns the sources under the group that --group-pattern says."""
+    if not options.group_pattern:
+        return sources
+    pattern = re.compile(options.group_pattern)
+    return Sources.of(_with_group(source, pattern) for source in sources)
 
 
 def _with_group(source: Source, pattern: re.Pattern[str]) -> Source:
@@ -270,8 +393,8 @@ def _labels(sources: Sources, options: Options) -> list[str]:
     if options.labels:
         return _pinned_labels(Path(options.labels))
     names = set(sources.distinct("label"))
-    if all(name.isascii() and name.isdigit() for name in names):
-        return sorted(names, key=lambda name: (int(name), name))
+    if all(_NUMBER.fullmatch(name) for name in names):
+        return sorted(names, key=lambda name: (float(name), name))
     return sorted(names)
 
 
@@ -309,31 +432,60 @@ def _notes(sources: Sources, labels: list[str]) -> list[str]:
     if len(labels) == 1:
         notes.append(f"there is a single label, {labels[0]!r}")
     given = set(sources.distinct("split"))
-    if None not in given and given and "test" not in given:
+    if None not in given and "validation" in given and "test" not in given:
         notes.append("the source gives no test split; --test-from validation:20 carves one")
     return notes
 
 
-def _check(reading: Reading) -> None:
-    options, labels, sources = reading.options, reading.labels, reading.sources
+def _check(reading: Reading, tables: Tables) -> None:
+    options, sources = reading.options, reading.sources
     unwanted = [reject for reject in reading.rejected if not reject.is_asked_for]
     if unwanted and options.strict:
-        lines = "\n".join(f"  {reject.file}: {reject.reason}: {reject.detail}" for reject in unwanted[:10])
-        raise UserError(f"{options.src}: --strict, and {len(unwanted)} would be rejected:\n{lines}")
+        raise UserError(f"{options.src}: --strict, and {len(unwanted)} would be rejected:\n{_lines(unwanted[:10])}")
+    if not sources and tables.unclear and _is_guess(options, reading.layout):
+        raise UserError(no_label(tables.unclear[0], options))
     if not sources:
-        lines = "\n".join(f"  {reject.file}: {reject.reason}: {reject.detail}" for reject in reading.rejected[:5])
-        raise UserError(f"{options.src}: no image has a label ({reading.layout}, {reading.why}):\n{lines}")
-    guessed = reading.layout == "filenames" and options.layout == "auto" and not options.label_pattern
-    if guessed and (len(labels) == 1 or len(labels) == len(sources) > 3):
-        what = f"every name reads as label {labels[0]!r}" if len(labels) == 1 else "every image has another label"
         raise UserError(
-            f"{options.src}: the images lie side by side, so labels come from their names, but {what}"
-            f" (such as {sources[0].key}); give --label-pattern, a manifest, or a folder a label;"
-            " --layout filenames takes the names as they are"
+            f"{options.src}: no image has a label ({reading.layout}, {reading.why}):\n{_lines(reading.rejected[:5])}"
         )
+    if _is_guess(options, reading.layout):
+        _check_guess(reading, tables)
     carve = options.carve()
     if carve and carve[0] not in sources.distinct("split"):
         raise UserError(f"--test-from {options.test_from}: the source gives no {carve[0]} split to carve from")
+
+
+def _lines(rejected: list[Rejected]) -> str:
+    return "\n".join(f"  {reject.file}: {reject.reason}: {reject.detail}" for reject in rejected)
+
+
+def _is_guess(options: Options, layout: Layout) -> bool:
+    """Says whether nobody told where the labels are."""
+    told = {"folders": options.label_depth, "filenames": options.label_pattern, "manifest": options.label_column}
+    return options.layout == "auto" and not told[layout]
+
+
+def _check_guess(reading: Reading, tables: Tables) -> None:
+    """Refuses a label for all images, or one an image, where that was only guessed."""
+    labels, sources, layout = reading.labels, reading.sources, reading.layout
+    if len(labels) > 1 and not len(labels) == len(sources) > _FEW:
+        return
+    if tables.unclear and layout != "manifest":
+        raise UserError(no_label(tables.unclear[0], reading.options))
+    what = f"every image would have the label {labels[0]!r}" if len(labels) == 1 else "every image has another label"
+    where = {
+        "folders": "labels come from folders",
+        "filenames": "the images lie side by side, so labels come from their names",
+        "manifest": f"labels come from {', '.join(one.name for one in tables.labels[:3])}",
+    }[layout]
+    advice = {
+        "folders": "--layout folders takes them so; else give a folder a label, or a table",
+        "filenames": "give --label-pattern, a manifest, or a folder a label; --layout filenames takes the names so",
+        "manifest": "--layout manifest takes the table so; --label-column names another column",
+    }[layout]
+    passed = "".join(f"\n  {words}" for words in tables.passed_over())
+    such = f" (such as {sources[0].key})"
+    raise UserError(f"{reading.options.src}: {where}, but {what}{such}; {advice}{passed}")
 
 
 def _no_images(listing: Listing, options: Options) -> str:
@@ -342,7 +494,7 @@ def _no_images(listing: Listing, options: Options) -> str:
     return f"{options.src}: no images below this folder" + (f", only {ignored}" if ignored else "") + rejected
 
 
-def _mixed_depths(listing: Listing, shape: _Shape, options: Options) -> str:
+def _mixed_depths(listing: Listing, shape: Shape, options: Options) -> str:
     by_depth = {file.key.count("/"): file.key for file in reversed(listing.images)}
     examples = ", ".join(by_depth[depth] for depth in sorted(by_depth)[:3])
     if options.label_depth and min(by_depth) - shape.has_splits < options.label_depth:

@@ -32,7 +32,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 _LISTED_AT_ONCE = 16  # folders of a bucket
 _UPPER_LEVELS = 3  # of a bucket, which are looked through for so many folders
-_LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir"})
+_LITTER = frozenset({"__MACOSX", "Icon\r", "Thumbs.db", "desktop.ini", "@eaDir"})
 
 
 @dataclasses.dataclass(frozen=True)

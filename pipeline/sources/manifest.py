@@ -1,408 +1,294 @@
-"""The manifest layout: a CSV, TSV, JSON or JSONL table that maps files to labels, and to splits and groups if it likes.
+"""The manifest layout: the rows of tables, put to the images that they name.
 
-    file,label                      image_id,breed                  {"file_name": "0.png", "label": "cat"}
-    images/0a1b.jpg,dog             000bec180eb18c7604,beagle       {"file_name": "1.png", "label": "dog"}
-
-    TRAIN,gs://bucket/0a1b.jpg,dog  (Vertex AI: no header, the split first)
-
-A table is found where it lies in SRC, or is Hugging Face's metadata.csv or metadata.jsonl in a folder below, and some
-of its first rows name images there. Its columns go by common names, or by what their values are. A row names its file
-
-    by the path from SRC or from the manifest's folder, with or without the extension;
-    else by the end of a path, where a single file fits: 0a1b for train/0a1b.jpg, /home/ann/pets/1.jpg for pets/1.jpg.
+Everything is done a column at a time: a million rows as objects would take a gigabyte.
 """
 
-import collections
-import csv
 import dataclasses
-import functools
-import io
-import itertools
-import json
-import posixpath
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from imageshards.pipeline import storage
-from imageshards.pipeline.options import Options
-from imageshards.pipeline.source import (
-    SPLIT_NAMES,
-    Reason,
-    Rejected,
-    Source,
-    UserError,
-    labelled,
-    printable,
-)
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UNPRINTABLE, Reason, Rejected, count, printable
+from imageshards.pipeline.sources import labels
+from imageshards.pipeline.sources.columns import DISCARD, TRUE, UNASSIGNED
+from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing
+from imageshards.pipeline.sources.names import folder_split
+from imageshards.pipeline.sources.tables import Named, Tables
+from imageshards.pipeline.sources.understood import EXAMPLES, Example
 
-# In the order of preference.
-_FILE_NAMES = [
-    *("file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image_file"),
-    *("image", "img", "image_name", "image_id", "img_id", "gcs_path", "image_gcs_uri", "uri", "url", "name", "id"),
-]
-_LABEL_NAMES = [
-    *("label", "labels", "label_name", "class", "class_name", "classname", "category", "target", "breed", "species"),
-]
-_SPLIT_COLUMN_NAMES = ["split", "set", "subset", "ml_use", "partition"]
-_GROUP_NAMES = ["group", "group_id"]
-_UNASSIGNED = ("", "unassigned")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
-_HUGGING_FACE = ("metadata.csv", "metadata.jsonl")
-_BUCKET = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/]*/")
-_PEEK = 100  # rows that decide what a table's columns are
-
-Row = tuple[int, Sequence[str]]  # the line number and the cells
+_TEXT = pa.large_string()
+_LONG = 1000  # characters that are no label any more
 
 
-@dataclasses.dataclass(frozen=True)
-class Manifest:
-    """A table in `path`: `base` is its folder below SRC, `split` what its place says of all its rows."""
+@dataclasses.dataclass
+class Read:
+    """What a layout makes of the images."""
 
-    path: Path
-    name: str
-    base: str
-    split: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Columns:
-    file: int
-    label: int
-    split: int | None
-    group: int | None
+    sources: Sources
+    rejected: list[Rejected]
+    notes: list[str]
+    examples: list[Example]
 
 
-def find_manifests(listing: Listing, options: Options) -> list[Manifest]:
-    """Returns the manifests that `options` names, or that lie in SRC.
+@dataclasses.dataclass
+class _Rows:
+    """Rows that name a file: columns of equal length."""
 
-    Raises:
-      UserError: the named one is missing, or several tables in SRC could each be the one.
-    """
-    if options.manifest:
-        return [_named_manifest(listing, options)]
-    candidates = []
-    for file in listing.others:
-        base, name = posixpath.split(file.key)
-        if file.suffix in _TABLE_SUFFIXES and (not base or name in _HUGGING_FACE):
-            place = base.partition("/")[0] if base else Path(name).stem
-            split = SPLIT_NAMES.get(place.lower())
-            candidates.append(Manifest(listing.root / file.path, file.key, base, split))
-    found = [manifest for manifest in candidates if _names_images(manifest, listing, options)]
-    if len(found) > 1 and not all(manifest.split for manifest in found):
-        names = " and ".join(manifest.name for manifest in found[:3])
-        raise UserError(f"{options.src}: {names} each name images; say which with --manifest")
-    return found
+    places: np.ndarray  # int64: which file
+    labels: pa.Array  # text; null: none
+    splits: pa.Array  # text; null: none
+    groups: pa.Array
+    tables: np.ndarray  # int64: which table
+    lines: np.ndarray  # int64
 
-
-def read_manifests(listing: Listing, options: Options) -> Iterator[Source | Rejected | str]:
-    """Yields each image in SRC, with the label of its row or why it has none; rows that name no image; and notes."""
-    manifests = find_manifests(listing, options)
-    if not manifests:
-        raise UserError(f"{options.src}: no manifest in this folder names its images; give one with --manifest")
-    images = _Images(listing)
-    rows: dict[str, _Labelled] = {}
-    for manifest in manifests:
-        yield from _read_rows(manifest, images, rows, options)
-    if images.by_end:
-        yield f"{images.by_end} rows name their file by another folder or none; it was found by the end of its path"
-    names = ", ".join(manifest.name for manifest in manifests)
-    for file in itertools.chain(listing.images, listing.others):
-        row = rows.get(file.key)
-        if row is None and file.key not in images.other_keys:
-            yield Rejected(file.key, Reason.NO_ROW, f"{names} has no row for it")
-        elif row is not None:
-            yield row.reject or labelled(file, row.label, row.split, row.group)
-
-
-@dataclasses.dataclass(slots=True)
-class _Labelled:
-    """What the rows read so far say of one file."""
-
-    line: int
-    label: str
-    split: str | None
-    group: str | None
-    reject: Rejected | None
-
-
-def _read_rows(
-    manifest: Manifest, images: "_Images", rows: dict[str, _Labelled], options: Options
-) -> Iterator[Rejected]:
-    """Fills `rows`, by key; yields the rows that name no file, or name one again."""
-    counted = images.by_end
-    columns, table = _open(manifest, images, options)
-    images.by_end = counted  # the first rows, which decided what the columns are, come again
-    for line, cells in table:
-        where = f"{manifest.name}:{line}"
-        value = _cell(cells, columns.file)
-        key, reason, detail = images.find(value, manifest.base)
-        if key is None:
-            yield Rejected(where, reason, f"{printable(value)!r} {detail}")
-            continue
-        label, group = _cell(cells, columns.label), _cell(cells, columns.group) or None
-        split, bad_split = _split(_cell(cells, columns.split), manifest.split)
-        reject = None
-        if not label:
-            reject = Rejected(key, Reason.NO_LABEL, f"{where}: the label is blank")
-        elif bad_split:
-            reject = Rejected(
-                key, Reason.BAD_SPLIT, f"{where}: {printable(bad_split)!r} is no train, validation or test"
-            )
-        row = _Labelled(line, label, split, group, reject)
-        before = rows.setdefault(key, row)
-        if before is row:
-            continue
-        if (before.label, before.split) == (label, split):
-            yield Rejected(where, Reason.ROW_DUPLICATE, f"{key!r} has the same row in line {before.line}")
-        else:
-            words = f"line {before.line} says {before.label!r}, line {line} says {label!r}"
-            before.reject = Rejected(key, Reason.CONFLICTING_ROWS, f"{manifest.name}: {printable(words)}")
-
-
-def _split(value: str, default: str | None) -> tuple[str | None, str]:
-    """Returns the split that a cell names, and the cell itself where it names none."""
-    if value.lower() in _UNASSIGNED:
-        return default, ""
-    split = SPLIT_NAMES.get(value.lower())
-    return split, "" if split else value
-
-
-def _cell(cells: Sequence[str], column: int | None) -> str:
-    return cells[column].strip() if column is not None and column < len(cells) else ""
-
-
-class _Images:
-    """Finds the file that a manifest's value means."""
-
-    def __init__(self, listing: Listing) -> None:
-        self._root = listing.root.as_posix()
-        self.other_keys = {file.key for file in listing.others}
-        self._keys = {file.key for file in listing.images} | self.other_keys
-        self._images = listing.images
-        self.by_end = 0  # how many values were found by the end of a path alone
-
-    def find(self, value: str, base: str) -> tuple[str | None, Reason, str]:
-        """Returns the key that `value` names; or None, and the reason and its words."""
-        if not value:
-            return None, Reason.ROW_NO_FILE, "is no file: the cell is blank"
-        path = value.replace("\\", "/")
-        path = path if path.isascii() else unicodedata.normalize("NFC", path)
-        if path.startswith(self._root + "/"):
-            path = path[len(self._root) + 1 :]
-        if not _is_foreign(path):
-            relative = [posixpath.normpath(posixpath.join(base, path)), posixpath.normpath(path)]
-            if all(candidate.startswith("../") for candidate in relative):
-                return None, Reason.ROW_OUTSIDE, "lies outside SRC"
-            for candidate in relative:
-                if candidate in self._keys:
-                    return candidate, Reason.ROW_NO_FILE, ""
-        found = self._by_end([part for part in _BUCKET.sub("", path).split("/") if part not in ("", ".")])
-        self.by_end += found[0] is not None
-        return found
-
-    def _by_end(self, parts: list[str]) -> tuple[str | None, Reason, str]:
-        """Finds the file whose path shares the most trailing names with `parts`, the extension optional."""
-        if not parts or ".." in parts:
-            return None, Reason.ROW_OUTSIDE, "lies outside SRC"
-        candidates = self._by_name.get(parts[-1], ())
-        fits: list[str] = []
-        longest = 0
-        for key in candidates:
-            folders = key.split("/")[:-1]
-            pairs = zip(reversed(folders), reversed(parts[:-1]), strict=False)
-            shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
-            if shared < min(len(folders), len(parts) - 1):
-                continue  # cats/1.jpg is not dogs/1.jpg
-            if shared > longest:
-                fits, longest = [], shared
-            if shared == longest:
-                fits.append(key)
-        if len(fits) == 1:
-            return fits[0], Reason.ROW_NO_FILE, ""
-        if fits:
-            return None, Reason.ROW_AMBIGUOUS, f"fits {len(fits)} files, such as {fits[0]!r} and {fits[1]!r}"
-        return None, Reason.ROW_NO_FILE, "is not in SRC"
-
-    @functools.cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        """The keys of images by their file name, with and without extension."""
-        names: dict[str, list[str]] = collections.defaultdict(list)
-        for file in self._images:
-            name = posixpath.basename(file.key)
-            names[name].append(file.key)
-            names[posixpath.splitext(name)[0]].append(file.key)
-        return names
-
-
-def _is_foreign(path: str) -> bool:
-    """Says whether a path starts somewhere else: at a root, a drive, or a bucket."""
-    return path.startswith("/") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path) is not None
-
-
-def _named_manifest(listing: Listing, options: Options) -> Manifest:
-    path = storage.place(options.manifest)
-    if not storage.exists(path) or path.is_dir():
-        path = listing.root / options.manifest
-    if not storage.exists(path) or path.is_dir():
-        raise UserError(f"--manifest {options.manifest}: no such file, neither here nor in {options.src}")
-    if path.suffix.lower() not in (*_TABLE_SUFFIXES, ".txt"):
-        raise UserError(f"--manifest {options.manifest}: give a file that ends in one of {', '.join(_TABLE_SUFFIXES)}")
-    folder = path.parent if storage.is_bucket(path) else path.resolve().parent
-    base = folder.relative_to(listing.root).as_posix() if folder.is_relative_to(listing.root) else ""
-    return Manifest(path, path.name, "" if base == "." else base, None)
-
-
-def _names_images(manifest: Manifest, listing: Listing, options: Options) -> bool:
-    """Says whether the table can be read and one of its first rows names an image with a label."""
-    images = _Images(listing)
-    try:
-        columns, rows = _open(manifest, images, options)
-        return any(
-            images.find(_cell(cells, columns.file), manifest.base)[0] for _, cells in itertools.islice(rows, _PEEK)
+    @classmethod
+    def joined(cls, parts: "list[_Rows]") -> "_Rows":
+        return cls(
+            np.concatenate([part.places for part in parts]),
+            pa.concat_arrays([part.labels for part in parts]),
+            pa.concat_arrays([part.splits for part in parts]),
+            pa.concat_arrays([part.groups for part in parts]),
+            np.concatenate([part.tables for part in parts]),
+            np.concatenate([part.lines for part in parts]),
         )
-    except UserError:
-        return False
+
+    def take(self, order: np.ndarray) -> "_Rows":
+        at = pa.array(order)
+        return _Rows(
+            self.places[order],
+            self.labels.take(at),
+            self.splits.take(at),
+            self.groups.take(at),
+            self.tables[order],
+            self.lines[order],
+        )
 
 
-def _open(manifest: Manifest, images: _Images, options: Options) -> tuple[_Columns, Iterator[Row]]:
-    """Returns which columns say what, and the rows below the header."""
-    suffix = manifest.path.suffix.lower()
-    reader = {".json": _json_rows, ".jsonl": _json_lines, ".ndjson": _json_lines}.get(suffix, _csv_rows)
-    rows = _with_errors(manifest, reader(manifest.path, options.manifest_encoding))
-    peek = list(itertools.islice(rows, _PEEK))
-    if not peek:
-        raise UserError(f"{manifest.name}: the manifest is empty")
-    header = [cell.strip() for cell in peek[0][1]]
-    names_file = [any(images.find(cell.strip(), manifest.base)[0] for cell in cells) for _, cells in peek]
-    given = {options.file_column, options.label_column, options.split_column, options.group_column} - {""}
-    known = {name.lower() for name in header} & {*_FILE_NAMES, *_LABEL_NAMES}
-    has_header = not names_file[0] and bool(known or given & set(header) or any(names_file))
-    body = peek[1:] if has_header else peek
-    columns = _columns(manifest, header if has_header else [], body, images, options)
-    return columns, itertools.chain(body, rows)
+def read(listing: Listing, tables: Tables) -> Read:
+    """Returns every image with what its row says, or why it has no label; and the rows that name no image."""
+    rejected: list[Rejected] = []
+    notes: list[str] = []
+    parts = [_rows(number, one, tables, rejected, notes) for number, one in enumerate(tables.labels)]
+    rows = _Rows.joined(parts)
+    rows = rows.take(np.argsort(rows.places, kind="stable"))
+    files = Files.joined([listing.images, listing.others])
+    rows.labels, about = _names_of_numbers(rows.labels, listing, tables)
+    notes += about
+    rows, bad = _once(rows, files, tables, rejected)
+    rows, more = _usable(rows, files, tables)
+    rejected += bad + more
+    seen = np.zeros(len(files), bool)
+    seen[rows.places] = True
+    named = ", ".join(one.name for one in tables.labels[:3]) + (" …" if len(tables.labels) > 3 else "")
+    settled = {reject.file for reject in bad + more}
+    left = np.flatnonzero(~seen[: len(listing.images)])
+    rejected += [
+        Rejected(file.key, Reason.NO_ROW, f"{named} has no row for it")
+        for file in listing.images.where(_mask(left, len(listing.images)))
+        if file.key not in settled
+    ]
+    return Read(_sources(rows, files), rejected, notes, _examples(rows, files, tables))
 
 
-def _columns(manifest: Manifest, header: list[str], body: list[Row], images: _Images, options: Options) -> _Columns:
-    """Finds each column by what the user said, else by its name, else by what its values are."""
-    width = max((len(cells) for _, cells in body), default=len(header))
-    lower = [name.lower() for name in header]
-
-    def said_or_named(flag: str, said: str, names: Sequence[str]) -> int | None:
-        if said:
-            return _said_column(manifest, flag, said, header, width)
-        return next((lower.index(name) for name in names if name in lower), None)
-
-    def values(column: int) -> list[str]:
-        return [_cell(cells, column) for _, cells in body]
-
-    file = said_or_named("--file-column", options.file_column, _FILE_NAMES)
-    if file is None:
-        hits = [sum(images.find(value, manifest.base)[0] is not None for value in values(c)) for c in range(width)]
-        file = hits.index(max(hits)) if any(hits) else None
-    split = said_or_named("--split-column", options.split_column, _SPLIT_COLUMN_NAMES)
-    if split is None and not header:
-        split = next((c for c in range(width) if c != file and _are_splits(values(c))), None)
-    group = said_or_named("--group-column", options.group_column, _GROUP_NAMES)
-    label = said_or_named("--label-column", options.label_column, _LABEL_NAMES)
-    rest = [c for c in range(width) if c not in (file, split, group)]
-    if label is None and len(rest) == 1:
-        label = rest[0]
-    if file is None or label is None:
-        which = "file" if file is None else "label"
-        columns = ", ".join(repr(printable(name)) for name in header[:12]) or f"{width} columns without names"
-        raise UserError(f"{manifest.name}: no {which} column among {columns}; name it with --{which}-column")
-    return _Columns(file, label, split, group)
+def _mask(places: np.ndarray, length: int) -> pa.Array:
+    mask = np.zeros(length, bool)
+    mask[places] = True
+    return pa.array(mask)
 
 
-def _said_column(manifest: Manifest, flag: str, said: str, header: list[str], width: int) -> int:
-    if said in header:
-        return header.index(said)
-    if said.isdigit() and 1 <= int(said) <= width:
-        return int(said) - 1
-    raise UserError(
-        f"{flag} {said!r}: {manifest.name} has the columns {', '.join(map(repr, header)) or f'1 to {width}'}"
+def _rows(number: int, one: Named, tables: Tables, rejected: list[Rejected], notes: list[str]) -> _Rows:
+    """Returns the rows of a table that name a file; those that do not are rejected."""
+    table, columns = one.table, one.columns
+    assert columns.file is not None
+    found = tables.names.find(table.columns[columns.file], one.base, one.split)
+    lines = table.lines.to_numpy()
+    rejected += [Rejected(f"{one.name}:{line}", Reason.ROW_DAMAGED, printable(why)) for line, why in table.damaged]
+    names = table.columns[columns.file]
+    for row, (reason, words) in found.failures.items():
+        value = (names[row].as_py() or "").strip()
+        rejected.append(Rejected(f"{one.name}:{lines[row]}", reason, f"{printable(value)!r} {words}"))
+    for way, many in found.ways.most_common():
+        verb = "name its file" if many == 1 else "name their files"
+        notes.append(f"{count(many, 'row')} of {one.name} {'names its file' if many == 1 else verb} {way}")
+    notes += [f"{one.name} {note}" for note in table.notes] + [f"{one.name}: {note}" for note in columns.notes]
+    label, more = _labels(one)
+    notes += [f"{one.name}: {note}" for note in more]
+    keep = np.flatnonzero(found.places >= 0)
+    at = pa.array(keep)
+    return _Rows(
+        found.places[keep],
+        label.take(at),
+        _splits(one).take(at),
+        _text(one, columns.group).take(at),
+        np.full(len(keep), number),
+        lines[keep],
     )
 
 
-def _are_splits(values: Iterable[str]) -> bool:
-    named = {value.lower() for value in values} - set(_UNASSIGNED)
-    return bool(named) and named <= SPLIT_NAMES.keys()
+def _text(one: Named, column: int | None) -> pa.Array:
+    """Returns a column's cells without blanks around them; null where blank."""
+    if column is None:
+        return pa.nulls(len(one.table), _TEXT)
+    text = pc.utf8_trim_whitespace(one.table.columns[column])
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, _TEXT), text)
 
 
-def _csv_rows(path: Path, encoding: str) -> Iterator[Row]:
-    with _text(path, encoding) as file:
-        first = file.readline(1 << 16)
-        delimiter = max("\t,;|", key=first.count) if any(map(first.count, "\t,;|")) else ","
-        reader = csv.reader(itertools.chain([first], file), delimiter=delimiter, strict=True)
-        for cells in reader:
-            if any(cells):
-                yield reader.line_num, cells
+def _labels(one: Named) -> tuple[pa.Array, list[str]]:
+    if one.columns.label is not None:
+        return labels.cleaned(one.table.columns[one.columns.label])
+    names = [one.table.name(column) for column in one.columns.one_hot]
+    ones = np.stack(
+        [
+            pc.fill_null(pc.is_in(pc.utf8_lower(_text(one, column)), pa.array(sorted(TRUE), _TEXT)), False).to_numpy(
+                zero_copy_only=False
+            )
+            for column in one.columns.one_hot
+        ]
+    )
+    which = np.where(ones.sum(axis=0) == 1, ones.argmax(axis=0), -1)
+    several = ones.sum(axis=0) > 1
+    which = np.where(several, len(names), which)
+    dictionary = pa.array([*names, SEVERAL], _TEXT)
+    return dictionary.take(pa.array(which, mask=which < 0)), [f"a column a label: {', '.join(names[:6])}"]
 
 
-def _json_lines(path: Path, encoding: str) -> Iterator[Row]:
-    with _text(path, encoding) as file:
-        yield from _rows_of_objects((number, json.loads(line)) for number, line in enumerate(file, 1) if line.strip())
+SEVERAL = "\x00several"  # stands for a row with several labels; no cell holds it
 
 
-def _json_rows(path: Path, encoding: str) -> Iterator[Row]:
-    """Reads a list of objects, an object that holds one such list, or an object that maps files to labels."""
-    with _text(path, encoding) as file:
-        data = json.load(file)
-    if isinstance(data, dict):
-        lists = [value for value in data.values() if isinstance(value, list)]
-        if len(lists) == 1:
-            data = lists[0]
+def _splits(one: Named) -> pa.Array:
+    """Returns the split that each row says; what is none as it is written."""
+    text = _text(one, one.columns.split)
+    coded = text.dictionary_encode()
+    names: list[str | None] = []
+    for value in coded.dictionary.to_pylist():
+        low = value.lower()
+        if one.columns.flag:
+            names.append(one.columns.flag[0 if low in TRUE else 1])
         else:
-            data = [{"file": k, **(v if isinstance(v, dict) else {"label": v})} for k, v in data.items()]
-    if not isinstance(data, list):
-        raise ValueError("neither a list of objects nor an object")
-    yield from _rows_of_objects(enumerate(data, 1))
+            names.append(None if low in UNASSIGNED else SPLIT_NAMES.get(low, value))
+    text = pa.array(names, _TEXT).take(coded.indices)
+    return pc.fill_null(text, one.split) if one.split else text
 
 
-def _rows_of_objects(objects: Iterable[tuple[int, object]]) -> Iterator[Row]:
-    """Yields the names in the first objects as a header, then a row an object."""
-    iterator = iter(objects)
-    peek = list(itertools.islice(iterator, _PEEK))
-    names: dict[str, None] = {}
-    for number, item in peek:
-        if not isinstance(item, dict):
-            raise ValueError(f"entry {number} is no object with a file and a label")
-        names.update(dict.fromkeys(map(str, item)))
-    if peek:
-        yield 0, list(names)
-    for number, item in itertools.chain(peek, iterator):
-        if not isinstance(item, dict):
-            raise ValueError(f"entry {number} is no object with a file and a label")
-        yield number, ["" if item.get(name) is None else str(item[name]) for name in names]
+def _names_of_numbers(column: pa.Array, listing: Listing, tables: Tables) -> tuple[pa.Array, list[str]]:
+    """Returns the labels with their names, where they are numbers and a file of SRC has the names; and a note."""
+    coded = column.dictionary_encode()
+    written = coded.dictionary.to_pylist()
+    names, note = labels.names_of_numbers(listing, written, tables.labels[0].base)
+    if not names:
+        return column, [note] if note else []
+    return pa.array([names[label] for label in written], _TEXT).take(coded.indices), [note]
 
 
-def _text(path: Path, encoding: str) -> io.TextIOWrapper:
-    """Opens a text file; a byte order mark wins over `encoding`."""
-    file = storage.open_read(path)
-    start = file.read(4)
-    file.seek(0)
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif start.startswith(b"\xef\xbb\xbf"):
-        encoding = "utf-8-sig"
-    return io.TextIOWrapper(file, encoding=encoding, newline="")
+def _where(rows: _Rows, row: int, tables: Tables) -> str:
+    return f"{tables.labels[rows.tables[row]].name}:{rows.lines[row]}"
 
 
-def _with_errors(manifest: Manifest, rows: Iterator[Row]) -> Iterator[Row]:
-    """Passes the rows on; what is wrong with the file becomes a message that names it and the last good line."""
-    line = 0
-    try:
-        for line, cells in rows:
-            if max(map(len, cells), default=0) > csv.field_size_limit():
-                raise ValueError(f"field larger than field limit ({csv.field_size_limit()})")
-            yield line, cells
-    except LookupError as error:
-        raise UserError(f"--manifest-encoding: {error}") from error
-    except UnicodeDecodeError as error:
-        words = f"not {error.encoding} after line {line}; say which with --manifest-encoding, such as cp1252"
-        raise UserError(f"{manifest.name}: {words}") from error
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
-        raise UserError(f"{manifest.name}: cannot be read after line {line}: {error}") from error
+def _once(rows: _Rows, files: Files, tables: Tables, rejected: list[Rejected]) -> tuple[_Rows, list[Rejected]]:
+    """Returns one row a file; rows that say the same again are rejected, and files whose rows differ."""
+    again = np.flatnonzero(rows.places[1:] == rows.places[:-1]) + 1
+    drop = np.zeros(len(rows.places), bool)
+    bad: list[Rejected] = []
+    conflicts: set[int] = set()
+    for row in again.tolist():
+        place, first = int(rows.places[row]), int(np.searchsorted(rows.places, rows.places[row]))
+        drop[row] = True
+        key = files[place].key
+        says = [(rows.labels[at].as_py(), rows.splits[at].as_py()) for at in (first, row)]
+        if says[0] == says[1]:
+            words = f"{key!r} has the same row in line {rows.lines[first]}"
+            rejected.append(Rejected(_where(rows, row, tables), Reason.ROW_DUPLICATE, words))
+        elif place not in conflicts:
+            conflicts.add(place)
+            drop[first] = True
+            words = " and ".join(
+                f"{_where(rows, at, tables)} says {' in '.join(filter(None, said))!r}"
+                for at, said in zip((first, row), says, strict=True)
+            )
+            bad.append(Rejected(key, Reason.CONFLICTING_ROWS, printable(words)))
+    return rows.take(np.flatnonzero(~drop)), bad
+
+
+def _usable(rows: _Rows, files: Files, tables: Tables) -> tuple[_Rows, list[Rejected]]:
+    """Returns the rows with a label and a split that are allowed, and why the files of the others are rejected."""
+    bad: dict[int, tuple[Reason, str]] = {}
+    for row in np.flatnonzero(pc.is_null(rows.labels).to_numpy(zero_copy_only=False)).tolist():
+        bad[row] = (Reason.NO_LABEL, "the label is blank")
+    odd = {label for label in rows.labels.unique().to_pylist() if label and _is_odd(label)}
+    if odd:
+        held = pc.is_in(rows.labels, pa.array(sorted(odd), _TEXT)).to_numpy(zero_copy_only=False)
+        for row in np.flatnonzero(held).tolist():
+            label = rows.labels[row].as_py()
+            bad[row] = (
+                (Reason.SEVERAL_LABELS, "the row is 1 in several columns")
+                if label == SEVERAL
+                else (Reason.BAD_LABEL, f"the label {printable(label[:80])!r} has a control character or no end")
+            )
+    known = pc.or_(pc.is_null(rows.splits), pc.is_in(rows.splits, pa.array(SPLITS, _TEXT)))
+    for row in np.flatnonzero(~known.to_numpy(zero_copy_only=False)).tolist():
+        split = rows.splits[row].as_py()
+        words = "is left out by the table" if split.lower() in DISCARD else "is no train, validation or test"
+        bad.setdefault(row, (Reason.BAD_SPLIT, f"{printable(split)!r} {words}"))
+    _check_folders(rows, files, bad)
+    rejects = [
+        Rejected(files[int(rows.places[row])].key, reason, f"{_where(rows, row, tables)}: {words}")
+        for row, (reason, words) in sorted(bad.items())
+    ]
+    keep = np.ones(len(rows.places), bool)
+    keep[list(bad)] = False
+    return rows.take(np.flatnonzero(keep)), rejects
+
+
+def _is_odd(label: str) -> bool:
+    return len(label) > _LONG or UNPRINTABLE.search(label) is not None
+
+
+def _check_folders(rows: _Rows, files: Files, bad: dict[int, tuple[Reason, str]]) -> None:
+    """Gives files in a split's folder that split; where the row says another, the file is rejected."""
+    folders = files.rows["key"].take(pa.array(rows.places))
+    coded = pc.replace_substring_regex(folders, r"[^/]*$", "").dictionary_encode()
+    splits = [folder_split(folder) for folder in coded.dictionary.to_pylist()]
+    if not any(splits):
+        return
+    given = pa.array(splits, _TEXT).take(coded.indices)
+    for row in np.flatnonzero(
+        pc.fill_null(pc.not_equal(given, rows.splits), False).to_numpy(zero_copy_only=False)
+    ).tolist():
+        words = f"the row says {rows.splits[row].as_py()}, and the folder {given[row].as_py()}"
+        bad.setdefault(row, (Reason.BAD_SPLIT, words))
+    rows.splits = pc.coalesce(rows.splits, given)
+
+
+def _sources(rows: _Rows, files: Files) -> Sources:
+    taken = files.rows.take(pa.array(rows.places))
+    columns = {
+        "key": taken["key"],
+        "path": taken["path"],
+        "label": rows.labels,
+        "split": rows.splits,
+        "group": rows.groups,
+        "size": taken["size"],
+        "mtime_ns": taken["mtime_ns"],
+    }
+    arrays = [
+        column.dictionary_encode().cast(field.type) if pa.types.is_dictionary(field.type) else column
+        for column, field in zip(columns.values(), Sources.schema, strict=True)
+    ]
+    return Sources(pa.RecordBatch.from_arrays(arrays, schema=Sources.schema))
+
+
+def _examples(rows: _Rows, files: Files, tables: Tables) -> list[Example]:
+    """Returns the first image of each of a few labels."""
+    coded = rows.labels.dictionary_encode()
+    _, first = np.unique(coded.indices.to_numpy(zero_copy_only=False), return_index=True)
+    return [
+        Example(
+            files[int(rows.places[row])].key,
+            rows.labels[row].as_py(),
+            rows.splits[row].as_py(),
+            _where(rows, row, tables),
+        )
+        for row in map(int, first[:EXAMPLES])
+    ]

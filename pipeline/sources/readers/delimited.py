@@ -1,5 +1,6 @@
 """CSV and its kin: as Excel, pandas and people write them."""
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -46,14 +47,20 @@ def _delimiter(text: str) -> tuple[str, int]:
     sample = list(itertools.islice(io.StringIO(text), _SAMPLE))
     best, delimiter = (0.0, 0), ""
     for candidate in _DELIMITERS:
-        widths = Counter(
-            len(cells) for cells in csv.reader(sample, delimiter=candidate, skipinitialspace=True) if cells
-        )
+        widths = _widths(sample, candidate)
         width, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
         score = (count / max(1, widths.total()), width)
         if width > 1 and score > best:
             best, delimiter = score, candidate
     return delimiter, 0
+
+
+def _widths(sample: list[str], delimiter: str) -> Counter[int]:
+    """Returns how many rows have how many cells, up to the first one that is damaged."""
+    widths: Counter[int] = Counter()
+    with contextlib.suppress(csv.Error):
+        widths.update(len(cells) for cells in csv.reader(sample, delimiter=delimiter, skipinitialspace=True) if cells)
+    return widths
 
 
 def _rows(text: str, delimiter: str, damaged: list[tuple[int, str]]) -> Iterator[tuple[int, Cells]]:

@@ -1,0 +1,191 @@
+"""The tables in SRC: all of them are looked at, and each is used, asked about, or named as not used.
+
+labels.csv   train_labels.csv val_labels.csv   annotations/labels.json   train/metadata.csv test/metadata.csv
+"""
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from imageshards.pipeline import storage
+from imageshards.pipeline.options import Options
+from imageshards.pipeline.source import UserError, printable
+from imageshards.pipeline.sources.columns import Columns, choose
+from imageshards.pipeline.sources.corrections import NAME as CORRECTIONS
+from imageshards.pipeline.sources.listing import Listing
+from imageshards.pipeline.sources.matching import Names
+from imageshards.pipeline.sources.names import folder_split, split_named, split_of_table
+from imageshards.pipeline.sources.readers import REFUSED, SUFFIXES, read_table
+from imageshards.pipeline.sources.table import NotReadableError, Table
+
+_PROSE = re.compile(r"(readme|licen[cs]e|credits|changelog|requirements|citation|about|authors|notice|copying).*", re.I)
+_SUBMISSION = re.compile(r"sample.?submission|submission", re.I)
+_TELLING = re.compile(r"label|annot|metadata|class|ground|truth|train|test|valid|manifest|split|index|list", re.I)
+_RIGHT_COLUMN = "name the right one with --label-column"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A table that names images of SRC."""
+
+    name: str  # as the user calls it: below SRC, or as given
+    base: str  # the folder below SRC that its paths may start from
+    split: str | None  # what its place or its name says of all its rows
+    table: Table
+    columns: Columns
+
+    @property
+    def gives_labels(self) -> bool:
+        """Says whether labels can be read from it."""
+        return self.columns.labels
+
+    @property
+    def gives_splits(self) -> bool:
+        """Says whether it has splits and no labels: a list of the files of a split, or of files with their split."""
+        listed = self.split is not None and len(self.table.columns) == 1
+        return not self.gives_labels and (listed or self.columns.split is not None)
+
+
+@dataclasses.dataclass
+class Tables:
+    """What lies in SRC besides pictures, or was named."""
+
+    labels: list[Named]
+    splits: list[Named]
+    unclear: list[Named]
+    unreadable: list[tuple[str, str]]  # name, why
+    notes: list[str]
+    names: Names
+
+    def passed_over(self) -> list[str]:
+        """Returns, in words, what was not used though it may have been meant."""
+        return [
+            *(f"{one.name} names images, but {one.columns.question}" for one in self.unclear),
+            *(f"{name}: {why}" for name, why in self.unreadable),
+        ]
+
+
+def find(listing: Listing, options: Options) -> Tables:
+    """Returns the tables that `options` names, or else all that lie in SRC.
+
+    Raises:
+      UserError: a named one is missing, or says no labels.
+    """
+    names = Names(listing)
+    found = Tables([], [], [], [], [], names)
+    if options.manifest:
+        found.labels.append(_told(listing, options, names))
+        return found
+    for path, name in _candidates(listing):
+        try:
+            one = _open(path, name, posixpath.dirname(name), names, options)
+        except NotReadableError as error:
+            if _TELLING.search(posixpath.basename(name)) or posixpath.splitext(name)[1].lower() in REFUSED:
+                found.unreadable.append((name, str(error)))
+            else:
+                found.notes.append(f"{name} is not used: {error}")
+            continue
+        if one is not None:
+            _sort_in(one, found)
+    _drop_submissions(found)
+    return found
+
+
+def _sort_in(one: Named, found: Tables) -> None:
+    kind = found.labels if one.gives_labels else found.splits if one.gives_splits else found.unclear
+    kind.append(one)
+
+
+def _candidates(listing: Listing) -> Iterable[tuple[Path, str]]:
+    """Yields the files that may be tables; not those that are about a single picture, and have its name."""
+    suffixes = (*SUFFIXES, *REFUSED)
+    others = [file for file in listing.others if file.suffix in suffixes]
+    if len(others) > 1:
+        stems = pc.replace_substring_regex(listing.images.rows["key"], r"^(?:.*/)?([^/]+?)(?:\.[^./]*)?$", r"\1")
+        mine = pa.array([posixpath.splitext(posixpath.basename(file.key))[0] for file in others], pa.large_string())
+        alone = pc.is_in(mine, stems).to_pylist()
+        others = [file for file, is_of_one in zip(others, alone, strict=True) if not is_of_one]
+    for file in others:
+        name = posixpath.basename(file.key)
+        if not _PROSE.fullmatch(name) and name != CORRECTIONS:
+            yield listing.root / file.path, file.key
+
+
+def _told(listing: Listing, options: Options, names: Names) -> Named:
+    path = storage.place(options.manifest)
+    if not storage.exists(path) or path.is_dir():
+        path = listing.root / options.manifest
+    if not storage.exists(path) or path.is_dir():
+        raise UserError(f"--manifest {options.manifest}: no such file, neither here nor in {options.src}")
+    folder = path.parent if storage.is_bucket(path) else path.resolve().parent
+    base = folder.relative_to(listing.root).as_posix() if folder.is_relative_to(listing.root) else ""
+    try:
+        one = _open(path, path.name, "" if base == "." else base, names, options)
+    except NotReadableError as error:
+        raise UserError(f"{path.name}: {error}") from error
+    if one is None:
+        raise UserError(f"{path.name}: it is no table: give a file that names a picture and its label a row")
+    if one.columns.file is None:
+        raise UserError(
+            f"{path.name}: no column names a picture in {options.src}; name it with --file-column{_of(one)}"
+        )
+    if not one.gives_labels:
+        raise UserError(no_label(one, options))
+    return one
+
+
+def _of(one: Named) -> str:
+    listed = ", ".join(repr(printable(name)) for name in one.table.header[:12])
+    return f" (it has {listed})" if listed else ""
+
+
+def _open(path: Path, name: str, base: str, names: Names, options: Options) -> Named | None:
+    """Returns a table if it names images, or was told; None where it is about something else."""
+    table = read_table(path, options.manifest_encoding)
+    if table is None:
+        return None
+    if not len(table):
+        if options.manifest or _TELLING.search(posixpath.basename(name)):
+            raise NotReadableError("the manifest is empty")
+        return None
+    try:
+        table, columns = choose(table, names, base, options)
+    except UserError as error:
+        raise UserError(str(error).replace("{table}", name)) from error
+    if columns.file is None and not options.manifest:
+        return None
+    return Named(name, base, _split_by_place(name), table, columns)
+
+
+def _split_by_place(name: str) -> str | None:
+    folder, file = posixpath.split(name)
+    stem = posixpath.splitext(file)[0]
+    top = folder.partition("/")[0]
+    return folder_split(name) or (split_named(top) if top else None) or split_of_table(stem)
+
+
+def _drop_submissions(found: Tables) -> None:
+    """A contest's sample of an answer is no table of labels where there is another."""
+    samples = [one for one in found.labels if _SUBMISSION.search(posixpath.basename(one.name))]
+    if len(samples) < len(found.labels):
+        found.labels = [one for one in found.labels if one not in samples]
+        found.notes += [f"{one.name} is not used: it is named like a sample of an answer" for one in samples]
+
+
+def no_label(one: Named, options: Options) -> str:
+    """Returns the words about a table that names images and whose labels are not plain."""
+    words = f"{options.src}: {one.name} names images, but {one.columns.question}"
+    if not one.columns.candidates:
+        return f"{words}; give a table that does, or say --layout folders or --layout filenames to leave it aside"
+    column = _word(one.columns.candidates[0])
+    told = f"--manifest {_word(one.name)} --label-column {column}"
+    return f"{words}; {_RIGHT_COLUMN}, such as {told}; --layout folders or --layout filenames leaves the table aside"
+
+
+def _word(text: str) -> str:
+    return text if re.fullmatch(r"[\w./-]+", text) else repr(text)
