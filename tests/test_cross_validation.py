@@ -63,6 +63,15 @@ def test_a_constant_feature_and_a_label_without_images_do_no_harm() -> None:
     assert not fitted.kernel[2].any()
 
 
+def test_tiny_features_tell_as_much_as_large_ones() -> None:
+    """A backbone that starts from chance makes features of 1e-16."""
+    features, labels = drawn(60)
+    whole = fit_softmaxes(features, labels, 3, np.ones((60, 1), bool), [0.03], seed=0)[0]
+    tiny = features * np.float32(1e-16)
+    fitted = fit_softmaxes(tiny, labels, 3, np.ones((60, 1), bool), [0.03], seed=0)[0]
+    assert np.allclose(fitted.logits(tiny), whole.logits(features), atol=1e-2)
+
+
 def test_batches_reach_what_all_images_at_once_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = drawn(1500, distance=0.3)
     whole = fit_softmaxes(features, labels, 3, np.ones((1500, 1), bool), [0.03], seed=0)[0]

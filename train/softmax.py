@@ -18,7 +18,7 @@ _RATE = 0.05  # of features with mean 0 and deviation 1; it falls to 0 along a c
 _MEAN_DECAY, _SQUARE_DECAY, _TINY = 0.9, 0.999, 1e-8  # of Adam: Kingma and Ba, 2015
 _OUTPUTS_AT_ONCE = 1 << 23  # of all softmaxes together in a step, which decides how many images it takes
 _LEAST_IMAGES_A_STEP = 256
-_LEAST_DEVIATION = 1e-6  # below which a feature is constant, and tells nothing
+_LEAST_DEVIATION = 1e-6  # beside the largest feature, below which a feature is constant and tells nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,8 @@ def fit_softmaxes(
       seed: decides the order of images where there are more than a step takes.
     """
     center, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > _LEAST_DEVIATION, 1 / np.maximum(deviation, _LEAST_DEVIATION), 0).astype(np.float32)
+    varies = deviation > _LEAST_DEVIATION * np.abs(features).max()
+    scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(np.float32)
     sizes = masks.sum(axis=0)
     shape = (features.shape[1] + 1, count, len(sizes))
     decay = np.zeros((shape[0], 1, shape[2]), np.float32)
