@@ -139,7 +139,7 @@ def test_a_run_says_what_was_used(trained: Path) -> None:
 
 def test_a_model_file_has_no_setting_that_older_versions_of_keras_refuse(trained: Path) -> None:
     config = zipfile.ZipFile(trained / "model.keras").read("config.json").decode()
-    assert not re.findall(r"quantization_config|renorm\w*", config)
+    assert not re.findall(r"quantization_config|renorm\w*|input_axes|output_axes", config)
 
 
 @pytest.mark.index

@@ -15,8 +15,15 @@ MODEL = "model.keras"
 OLDEST_KERAS = "3.5"
 
 _CONFIG = "config.json"
-# Settings of layers that older versions of Keras refuse, and what they are where nobody has set them.
-_NEWER_SETTINGS = {"quantization_config": None, "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
+# Settings of layers and initializers that older versions of Keras refuse, and what they are where nobody has set them.
+_NEWER_SETTINGS = {
+    "input_axes": None,
+    "output_axes": None,
+    "quantization_config": None,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+}
 
 # What the models of this package are made of. Keras can load much else, some of which runs code: a Lambda, a function
 # by its name, a SavedModel as a layer.

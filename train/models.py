@@ -48,7 +48,7 @@ def backbone(shape: Shape, name: Backbone, alpha: float, weights: str, *, pooled
         file = _weights_file(name, alpha, height, width)
         raise UserError(_no_weights(file, weights, error)) from error
     base.trainable = False
-    images = keras.Input(shape, dtype="uint8", name="image")
+    images = keras.Input(shape, dtype="uint8", name="image_0_to_255")
     pixels = layers.Concatenate()([images] * 3) if channels == 1 else images
     pixels = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
     features = keras.Model(base.inputs, base.get_layer(_LAST_LAYER[name]).output, name=name)
@@ -91,7 +91,7 @@ def with_similarity(model: keras.Model, vectors: npt.NDArray[np.float16]) -> ker
 
 def mnist(shape: Shape, labels: int, hidden: list[int]) -> keras.Model:
     """Returns the dense net of the MNIST tutorials: pixels to [0, 1], flatten, relu layers, softmax."""
-    images = keras.Input(shape, dtype="uint8", name="image")
+    images = keras.Input(shape, dtype="uint8", name="image_0_to_255")
     x = layers.Flatten()(layers.Rescaling(1 / 255)(images))
     for units in hidden:
         x = layers.Dense(units, "relu")(x)
@@ -109,7 +109,7 @@ def cnn(shape: Shape, labels: int, seed: int) -> keras.Model:
             f"the images are {shape[0]} × {shape[1]} pixels, and the model cnn takes {_SMALLEST_CNN} × {_SMALLEST_CNN}"
             " or more: build the records with a larger --size, or train with --model mnist"
         )
-    images = keras.Input(shape, dtype="uint8", name="image")
+    images = keras.Input(shape, dtype="uint8", name="image_0_to_255")
     x = layers.Rescaling(1 / 255)(images)
     x = layers.MaxPooling2D()(layers.Conv2D(32, 3, activation="relu")(x))
     x = layers.MaxPooling2D()(layers.Conv2D(64, 3, activation="relu")(x))
@@ -126,7 +126,7 @@ def imagenet(weights: str = "imagenet") -> keras.Model:
         base = keras.applications.MobileNet(alpha=WIDTHS["mobilenet"], weights=weights)
     except Exception as error:
         raise UserError(_no_weights("mobilenet_2_5_224_tf.h5", weights, error)) from error
-    images = keras.Input((224, 224, 3), dtype="uint8", name="image")
+    images = keras.Input((224, 224, 3), dtype="uint8", name="image_0_to_255")
     return keras.Model(images, base(layers.Rescaling(1 / 127.5, offset=-1)(images), training=False), name="imagenet")
 
 
