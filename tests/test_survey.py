@@ -1,0 +1,39 @@
+"""What a dataset looks like, as a value and on the page."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+from imageshards.pipeline.index import Tallied
+from imageshards.pipeline.survey import survey
+
+from .conftest import Command, draw_tree, save
+
+
+def test_copies_plain_pictures_and_rare_labels_are_seen(tmp_path: Path, records: Command) -> None:
+    src = draw_tree(tmp_path / "pets", [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(5)])
+    shutil.copy(src / "cat/0.png", src / "dog/copy.png")
+    save(Image.new("RGB", (40, 30)), src / "cat/black.png")
+    save(Image.new("RGB", (40, 30), "white"), src / "cats/white.png")
+    assert records(src, "--size", "32")[0] == 0
+    version = tmp_path / "data/pets/1.0.0"
+    labels = ["cat", "cats", "dog"]
+    tallied = Tallied(labels)
+    for batch in pq.read_table(version / "index.parquet").to_batches():
+        tallied.add(batch)
+    seen = survey(version, labels, tallied, json.loads((version / "metadata.json").read_text()))
+    assert [sorted(row["key"] for row in rows) for rows in seen.duplicates] == [["cat/0.png", "dog/copy.png"]]
+    assert seen.plain.counts == {"nearly black": 1, "nearly white": 1}
+    assert sorted(row["key"] for row in seen.plain.rows) == ["cat/black.png", "cats/white.png"]
+    assert "label 'cats' has 1 image; did you mean 'cat'?" in seen.remarks
+    assert dict(seen.originals["megapixels"]) == {"under 0.05 megapixels": 13}
+    page = (version / "report.html").read_text()
+    for remark in (
+        "1 image is nearly black",
+        "1 image is nearly white",
+        "the same picture has several labels: 1 picture",
+    ):
+        assert remark in page
