@@ -10,6 +10,7 @@ command would say.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from imageshards.pipeline.sources.layouts import Reading
     from imageshards.pipeline.versions import Version
+
+_BEAMS_WORDS = re.compile(r" \[while running '[^']*'\]")
 
 NewPipeline = Callable[[], "beam.Pipeline"]
 
@@ -180,7 +183,7 @@ def _reason(error: BaseException | None) -> str | None:
         if isinstance(error, OSError) and error.errno:
             return f"{error.strerror}" + (f": {error.filename}" if error.filename else "")
         if isinstance(error, JobError):
-            return str(error)
+            return _BEAMS_WORDS.sub("", str(error))
         error = error.__context__
     return None
 

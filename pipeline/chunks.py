@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -99,10 +100,11 @@ def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.
 
 @dataclasses.dataclass
 class _Open:
-    """A chunk under way: its staged file so far."""
+    """A chunk under way: its staged file so far, and what closes it."""
 
     chunk: Chunk
     file: BinaryIO
+    closing: contextlib.ExitStack
     slices_left: int
     facts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     size: int = 0
@@ -126,7 +128,9 @@ class Stager:
     def stage(self, chunk: Chunk, sources: list[dict[str, Any]]) -> Iterator[Done]:
         """Begins a chunk, whose `sources` are rows of the SOURCES schema; yields those that are done by now."""
         slices = list(_slices(sources))
-        opened = _Open(chunk, storage.create(self._staging.staged(chunk)), len(slices))
+        closing = contextlib.ExitStack()
+        file = closing.enter_context(storage.create(self._staging.staged(chunk)))
+        opened = _Open(chunk, file, closing, len(slices))
         inline = sum(source["size"] for source in sources) < _INLINE_BYTES * len(sources)
         for images in slices:
             work = functools.partial(self._stage_slice, images)
@@ -143,20 +147,33 @@ class Stager:
         """Ends the threads; what they have not begun is not done."""
         self._threads.shutdown(cancel_futures=True)
 
+    def _give_up(self) -> None:
+        """Begins nothing more, and lets go of the staged files: no half of one is left in a bucket."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        while self._under_way:
+            opened, _ = self._under_way.popleft()
+            with contextlib.suppress(Exception):  # that of the caller is what went wrong
+                opened.closing.__exit__(*sys.exc_info())
+
     def _stage_slice(self, sources: list[dict[str, Any]]) -> list[Staged]:
         kept = _kept_frames(sources, self._staging)
         return [_stage(source, kept.get(source["key"]), self._staging) for source in sources]
 
     def _take(self) -> Iterator[Done]:
         """Waits for the slice that began first; slices end in the order of the sources."""
-        opened, result = self._under_way.popleft()
-        staged = result()
-        for fact, frame in staged:
-            opened.add(fact, frame)
+        opened, result = self._under_way[0]
+        try:
+            staged = result()
+            for fact, frame in staged:
+                opened.add(fact, frame)
+        except BaseException:
+            self._give_up()
+            raise
+        self._under_way.popleft()
         self._staging.progress.add(len(staged), sum(frame is None for _, frame in staged))
         opened.slices_left -= 1
         if not opened.slices_left:
-            opened.file.close()
+            opened.closing.close()
             yield opened.chunk, write_facts(self._staging.facts(opened.chunk), opened.facts)
 
 

@@ -124,10 +124,20 @@ def write(path: Path, data: bytes) -> None:
     aside.replace(path)
 
 
-@_in_words
-def create(path: Path) -> BinaryIO:
-    """Opens a new file for writing from front to back."""
-    return cast(BinaryIO, _of(path).open(str(path), "wb")) if is_bucket(path) else path.open("wb")
+@contextlib.contextmanager
+def create(path: Path) -> Iterator[BinaryIO]:
+    """Yields a new file to write from front to back. In a bucket it appears when the block ends well, or not at all.
+
+    fsspec's own file would finish its upload where a job has failed, even while Python exits, and never come back.
+    """
+    if not is_bucket(path):
+        with path.open("wb") as file:
+            yield file
+        return
+    with tempfile.NamedTemporaryFile(prefix="imageshards-") as here:
+        yield cast(BinaryIO, here)
+        here.flush()
+        _upload(path, here.name)
 
 
 @_in_words
@@ -149,7 +159,12 @@ def made_here(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="imageshards-") as folder:
         here = Path(folder, path.name)
         yield here
-        _of(path).put_file(str(here), str(path))
+        _upload(path, str(here))
+
+
+@_in_words
+def _upload(path: Path, here: str) -> None:
+    _of(path).put_file(here, str(path))
 
 
 @_in_words

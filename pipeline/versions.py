@@ -22,7 +22,7 @@ from typing import Any
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.checksums import METADATA
-from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.errors import JobError, UserError
 
 INFO = "dataset_info.json"
 """The file that is written last: with it a folder is a published version, for TFDS too."""
@@ -36,6 +36,7 @@ _RENAME_EXCHANGE = 2  # of linux/fs.h
 _RENAME_SWAP = 2  # of macOS's stdio.h
 _ASIDE = "replaced"
 _HOLDER = "process "
+_OWNER = "owner"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +157,7 @@ def missing_files(version: Version, metadata: Mapping[str, Any]) -> list[str]:
 def work_folder(version: Version) -> Iterator[None]:
     """Holds `version.work` for this job alone. What an earlier job staged there stays, to be used again.
 
-    A bucket has no lock. Two jobs of one version would write the same bytes there, if their sources are the same.
+    A bucket has no lock: there the job that began last is the owner, and an earlier one stops before it publishes.
 
     Raises:
       UserError: another job builds this version; or it is in a bucket, and published already.
@@ -169,7 +170,12 @@ def work_folder(version: Version) -> Iterator[None]:
             )
         for name in ("shards", "dataset"):
             storage.remove(version.work / name)
-        yield
+        storage.write(version.work / _OWNER, _this_job().encode())
+        try:
+            yield
+        except Exception:
+            _check_owner(version)
+            raise
         return
     with _lock(version):
         _recover(version)
@@ -188,6 +194,7 @@ def publish_folder(version: Version) -> None:
     A bucket has no rename: there the files are copied, those last without which TFDS sees no version.
     """
     if storage.is_bucket(version.path):
+        _check_owner(version)
         names = storage.names(version.unpublished)
         storage.copy(version.unpublished, version.path, [name for name in names if name not in _MARKERS])
         for name in _MARKERS:
@@ -235,10 +242,24 @@ def _lock(version: Version) -> Iterator[None]:
         except BlockingIOError as error:
             raise UserError(f"{version.path}: {held_by} is building it; wait, or stop that job") from error
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{_HOLDER}{os.getpid()} on {socket.gethostname()}".encode(), 0)
+        os.pwrite(lock, _this_job().encode(), 0)
         yield
     finally:
         os.close(lock)
+
+
+def _this_job() -> str:
+    return f"{_HOLDER}{os.getpid()} on {socket.gethostname()}"
+
+
+def _check_owner(version: Version) -> None:
+    """Raises JobError where another job has begun to build the same version in a bucket, or has ended that."""
+    try:
+        owner = storage.read(version.work / _OWNER).decode(errors="replace")
+    except FileNotFoundError:
+        owner = "another job"
+    if owner != _this_job():
+        raise JobError(f"{version.path}: {owner} builds it as well, and began later; so this job stopped")
 
 
 def _recover(version: Version) -> None:

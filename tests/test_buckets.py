@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow_datasets as tfds
 
-from imageshards.pipeline import storage
+from imageshards.pipeline import facts, job, storage
 from imageshards.pipeline.__main__ import main
 from imageshards.pipeline.checksums import file_checksum, read_checksums
+from imageshards.pipeline.errors import JobError
+from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.sources.listing import list_files
 
 from .conftest import draw_tree
@@ -192,6 +194,52 @@ def test_a_job_that_dies_while_it_publishes_shows_no_version_and_the_next_one_en
         tfds.load("pets", data_dir=str(tmp_path / "copied"))
     assert run(*command) == 0
     assert "dataset_info.json" in storage.names(storage.place(f"{url}/data/pets/1.0.0"))
+
+
+def test_a_job_that_fails_leaves_nothing_half_written(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    url, _ = bucket
+    raw = draw_tree(tmp_path / "raw", [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(9)])
+    monkeypatch.setattr(facts, "CHUNK_IMAGES", 8)
+    read = Originals.read
+
+    def refuses(self: Originals, path: str, *listed: int) -> bytes:
+        if path == "dog/8.png":
+            raise JobError("the store refuses it")
+        return read(self, path, *listed)
+
+    command = (str(raw), "--out", f"{url}/data", "--dataset", "pets")
+    with monkeypatch.context() as patch:
+        patch.setattr(Originals, "read", refuses)
+        assert run(*command) == 1
+    assert "the job failed: the store refuses it\n" in capsys.readouterr().err
+    staged = storage.names(storage.place(f"{url}/data/pets/incomplete.1.0.0/staged"))
+    whole = {name.removesuffix(".arrow") for name in staged if name.endswith(".arrow")}
+    assert {name.removesuffix(".records") for name in staged if name.endswith(".records")} == whole
+    assert storage.names(storage.place(f"{url}/data/pets/1.0.0")) == []
+    assert run(*command) == 0
+
+
+def test_of_two_jobs_of_one_version_the_later_one_publishes(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    url, _ = bucket
+    raw = draw_tree(tmp_path / "raw", [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(3)])
+    command = (str(raw), "--out", f"{url}/data", "--dataset", "pets")
+    check = job._check
+
+    def another_begins(*of: Any) -> None:
+        storage.write(storage.place(f"{url}/data/pets/incomplete.1.0.0/owner"), b"process 42 on elsewhere")
+        check(*of)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "_check", another_begins)
+        assert run(*command) == 1
+    said = capsys.readouterr().err
+    assert "pets/1.0.0: process 42 on elsewhere builds it as well, and began later; so this job stopped" in said
+    assert storage.names(storage.place(f"{url}/data/pets/1.0.0")) == []
+    assert run(*command) == 0
 
 
 def test_mistakes_are_named(tmp_path: Path, bucket: Bucket, capsys: Any) -> None:

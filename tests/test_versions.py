@@ -26,7 +26,7 @@ from .conftest import Command, draw_tree
 def _publish(folder: Path, *numbers: str) -> None:
     for number in numbers:
         (folder / number).mkdir(parents=True)
-        for name in ("dataset_info.json", "metadata.json"):
+        for name in ("dataset_info.json", "metadata.json", "index.parquet"):
             (folder / number / name).write_text("{}")
 
 
@@ -50,7 +50,8 @@ def test_the_previous_version_is_the_same_one_else_the_newest_of_ours(tmp_path: 
 
 def _filled(version: Version, text: str) -> None:
     version.unpublished.mkdir(parents=True, exist_ok=True)
-    (version.unpublished / "dataset_info.json").write_text(text)
+    for name in ("dataset_info.json", "metadata.json", "index.parquet"):
+        (version.unpublished / name).write_text(text)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
