@@ -288,3 +288,17 @@ def test_folders_that_only_hold_pictures_are_no_labels(tmp_path: Path) -> None:
         understood(tmp_path)
     tree(tmp_path / "named", "images/dog_1.jpg", "images/dog_2.jpg", "images/cat_1.jpg")
     assert understood(tmp_path / "named").labels == ["cat", "dog"]
+
+
+def test_lists_of_the_files_of_a_split_are_followed(tmp_path: Path) -> None:
+    tree(tmp_path, "cat/1.jpg", "cat/2.jpg", "dog/3.jpg", "dog/4.jpg")
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits/train.txt").write_text("cat/1.jpg\ndog/3.jpg\ndog/4.jpg\n")
+    (tmp_path / "splits/val.txt").write_text("cat/2.jpg\ndog/4.jpg\n")
+    reading = understood(tmp_path)
+    assert {source.key: source.split for source in reading.sources} == {
+        "cat/1.jpg": "train",
+        "cat/2.jpg": "validation",
+        "dog/3.jpg": "train",
+    }
+    assert [(reject.file, reject.reason) for reject in reading.rejected] == [("dog/4.jpg", Reason.BAD_SPLIT)]

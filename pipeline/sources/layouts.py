@@ -35,7 +35,7 @@ from imageshards.pipeline.source import File, Reason, Rejected, Source, UserErro
 from imageshards.pipeline.sources.corrections import NAME, correct, read_corrections, take_corrections
 from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing, list_files
-from imageshards.pipeline.sources.manifest import Read
+from imageshards.pipeline.sources.manifest import Read, put_splits
 from imageshards.pipeline.sources.manifest import read as read_tables
 from imageshards.pipeline.sources.names import is_container, split_named
 from imageshards.pipeline.sources.selection import Selection
@@ -111,9 +111,10 @@ def read_dataset(listing: Listing, options: Options, tables: Tables | None = Non
         read = read_tables(listing, tables)
     else:
         read = _without_table(_LAYOUTS[layout](listing, options), layout)
+    if options.layout in ("auto", "manifest"):
+        read = put_splits(read, listing, tables)
     notes = [*listing.notes, *tables.notes, *read.notes]
-    if layout != "manifest":
-        notes += [f"{words}; it is not used" for words in tables.passed_over()]
+    notes += [f"{words}; it is not used" for words in tables.passed_over()]
     sources = _grouped(read.sources, options).in_order("key")
     rejected = [*listing.rejected, *read.rejected]
     if corrections:

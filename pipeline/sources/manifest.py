@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UNPRINTABLE, Reason, Rejected, count, printable
+from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UNPRINTABLE, Reason, Rejected, Source, count, printable
 from imageshards.pipeline.sources import labels
 from imageshards.pipeline.sources.columns import DISCARD, TRUE, UNASSIGNED
 from imageshards.pipeline.sources.files import Files, Sources
@@ -90,6 +90,46 @@ def read(listing: Listing, tables: Tables) -> Read:
         if file.key not in settled
     ]
     return Read(_sources(rows, files), rejected, notes, _examples(rows, files, tables))
+
+
+def put_splits(read: Read, listing: Listing, tables: Tables) -> Read:
+    """Returns the sources with the splits that tables without labels say, such as lists of the files of a split.
+
+    A file of which two splits are said is rejected.
+    """
+    if not tables.splits:
+        return read
+    said, rejected = _said_splits(listing, tables)
+    sources: list[Source] = []
+    for source in read.sources:
+        splits = said.get(source.key, set()) | ({source.split} if source.split else set())
+        if len(splits) > 1:
+            words = f"it is said to be in {' and in '.join(sorted(splits))}"
+            rejected.append(Rejected(source.key, Reason.BAD_SPLIT, words))
+        else:
+            sources.append(dataclasses.replace(source, split=next(iter(splits), None)))
+    names = ", ".join(one.name for one in tables.splits[:3])
+    note = f"splits come from {names}"
+    splits_of = {source.key: source.split for source in sources}
+    examples = [
+        dataclasses.replace(example, split=splits_of.get(example.file, example.split)) for example in read.examples
+    ]
+    return Read(Sources.of(sources), read.rejected + rejected, [*read.notes, note], examples)
+
+
+def _said_splits(listing: Listing, tables: Tables) -> tuple[dict[str, set[str]], list[Rejected]]:
+    """Returns the splits that are said of each file, and the rows that name no file or no split."""
+    files, said, rejected = Files.joined([listing.images, listing.others]), dict[str, set[str]](), list[Rejected]()
+    for one in tables.splits:
+        assert one.columns.file is not None
+        found = tables.names.find(one.table.columns[one.columns.file], one.base, one.split)
+        lines, splits = one.table.lines.to_pylist(), _splits(one).to_pylist()
+        for row, (reason, words) in found.failures.items():
+            rejected.append(Rejected(f"{one.name}:{lines[row]}", reason, words))
+        for row, place in enumerate(found.places.tolist()):
+            if place >= 0 and splits[row] in SPLITS:
+                said.setdefault(files[place].key, set()).add(splits[row])
+    return said, rejected
 
 
 def _mask(places: np.ndarray, length: int) -> pa.Array:
