@@ -63,7 +63,7 @@ def test_split_folders_in_any_case(tmp_path: Path, folder: str, split: str) -> N
 
 def test_split_folders_beside_others_are_two_readings(tmp_path: Path) -> None:
     tree(tmp_path, "train/1.jpg", "test/2.jpg", "misc/3.jpg")
-    with pytest.raises(UserError, match=r"'test', 'train' are named like splits and 'misc' are not.*--label-depth 1"):
+    with pytest.raises(UserError, match=r"'test', 'train' are named like splits and 'misc' are not.*--exclude misc"):
         understood(tmp_path)
     assert understood(tmp_path, label_depth=1).labels == ["misc", "test", "train"]
 

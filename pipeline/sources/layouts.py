@@ -24,6 +24,7 @@ import collections
 import dataclasses
 import itertools
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -42,6 +43,8 @@ from imageshards.pipeline.sources.selection import Selection
 from imageshards.pipeline.sources.tables import Tables, find, no_label
 from imageshards.pipeline.sources.understood import Example, first_of_each_label
 from imageshards.pipeline.sources.unpacked import is_archive, unpacked
+
+SRC_ITSELF = "(SRC itself)"
 
 _COPY = re.compile(r" ?\(\d+\)$")  # dog (1).jpg, as file managers number copies
 _SEPARATED_NUMBER = re.compile(r"[-_. ]\d+$")
@@ -177,7 +180,8 @@ def _by_places(listing: Listing, shape: "Shape", tables: Tables, options: Option
     if shape.odd_folders:
         raise UserError(
             f"{options.src}: the folders {_some(shape.split_folders)} are named like splits and"
-            f" {_some(shape.odd_folders)} are not; move one kind away, or take all as labels with --label-depth 1"
+            f" {_some(shape.odd_folders)} are not; move one kind away, or leave the second out"
+            + _exclude(shape.odd_folders)
         )
     if shape.depths == {0}:
         return "filenames", "the images lie side by side" + shape.in_splits
@@ -190,6 +194,13 @@ def _by_places(listing: Listing, shape: "Shape", tables: Tables, options: Option
     if tables.unclear:
         raise UserError(no_label(tables.unclear[0], options))
     raise UserError(_mixed_depths(listing, shape, options))
+
+
+def _exclude(folders: list[str]) -> str:
+    """Returns the option that leaves folders out; nothing where pictures lie in SRC itself."""
+    if SRC_ITSELF in folders:
+        return ""
+    return " with " + " ".join(f"--exclude {shlex.quote(folder)}" for folder in folders)
 
 
 def _check_told(options: Options) -> None:
@@ -298,7 +309,7 @@ class Shape:
             depths=depths,
             labels=sorted({"/".join(parts) for _, parts in below if parts}),
             split_folders=split_folders,
-            odd_folders=sorted(top or "(SRC itself)" for top in tops - set(split_folders)) if split_folders else [],
+            odd_folders=sorted(top or SRC_ITSELF for top in tops - set(split_folders)) if split_folders else [],
             skipped=skipped,
             unlabelled=unlabelled if len(depths) > 1 and depths - {0} in ({1}, {deeper}) else [],
         )
@@ -490,9 +501,12 @@ def _check_guess(reading: Reading, tables: Tables) -> None:
 
 
 def _no_images(listing: Listing, options: Options) -> str:
-    ignored = ", ".join(f"{count} {suffix}" for suffix, count in listing.ignored().most_common(5))
+    others = [file.key for file in itertools.islice(listing.others, 5)]
     rejected = "".join(f"\n  {reject.file}: {reject.detail}" for reject in listing.rejected[:5])
-    return f"{options.src}: no images below this folder" + (f", only {ignored}" if ignored else "") + rejected
+    archive = next((key for key in others if is_archive(str(listing.root / key))), "")
+    advice = f"; to read the archive itself, give it as SRC: {options.src.rstrip('/')}/{archive}" if archive else ""
+    only = f", only {_some(others)}" if others else ""
+    return f"{options.src}: no images below this folder{only}{advice}{rejected}"
 
 
 def _mixed_depths(listing: Listing, shape: Shape, options: Options) -> str:

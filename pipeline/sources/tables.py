@@ -59,6 +59,7 @@ class Tables:
     splits: list[Named]
     unclear: list[Named]
     unreadable: list[tuple[str, str]]  # name, why
+    strangers: list[str]  # tables that name no picture of SRC
     notes: list[str]
     names: Names
 
@@ -67,6 +68,7 @@ class Tables:
         return [
             *(f"{one.name} names images, but {one.columns.question}" for one in self.unclear),
             *(f"{name}: {why}" for name, why in self.unreadable),
+            *(f"{name} names no picture in SRC" for name in self.strangers),
         ]
 
 
@@ -77,7 +79,7 @@ def find(listing: Listing, options: Options) -> Tables:
       UserError: a named one is missing, or says no labels.
     """
     names = Names(listing)
-    found = Tables([], [], [], [], [], names)
+    found = Tables([], [], [], [], [], [], names)
     if options.manifest:
         found.labels.append(_told(listing, options, names))
         return found
@@ -97,8 +99,17 @@ def find(listing: Listing, options: Options) -> Tables:
 
 
 def _sort_in(one: Named, found: Tables) -> None:
+    if one.columns.file is None:
+        if len(one.table.columns) > 1 and not _names_labels(one.table):
+            found.strangers.append(one.name)
+        return
     kind = found.labels if one.gives_labels else found.splits if one.gives_splits else found.unclear
     kind.append(one)
+
+
+def _names_labels(table: Table) -> bool:
+    """Says whether a table gives numbers their names, as in {"0": "cat"}."""
+    return len(table.columns) == 2 and all(text is None or text.isdigit() for text in table.columns[0].to_pylist())
 
 
 def _candidates(listing: Listing) -> Iterable[tuple[Path, str]]:
@@ -157,8 +168,6 @@ def _open(path: Path, name: str, base: str, names: Names, options: Options) -> N
         table, columns = choose(table, names, base, options)
     except UserError as error:
         raise UserError(str(error).replace("{table}", name)) from error
-    if columns.file is None and not options.manifest:
-        return None
     return Named(name, base, _split_by_place(name), table, columns)
 
 
