@@ -1,5 +1,6 @@
 """A builder of one's own: anywhere, and obeyed or refused in a sentence."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,8 @@ def test_a_builder_of_three_lines_works_anywhere(data: Path, where: str) -> None
         pytest.importorskip("IPython")
         pytest.importorskip("pandas")
     command = [sys.executable, *commands[where]]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(folder)}  # make sets PYTHONSAFEPATH, which leaves the folder out
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert where != "notebook" or (folder / "made/made/1.0.0/dataset_info.json").exists()
 
