@@ -506,11 +506,11 @@ def _check_guess(reading: Reading, tables: Tables) -> None:
 
 
 def _no_images(listing: Listing, options: Options) -> str:
-    others = [file.key for file in itertools.islice(listing.others, 5)]
+    ignored = ", ".join(f"{count} {suffix}" for suffix, count in listing.ignored().most_common(5))
     rejected = "".join(f"\n  {reject.file}: {reject.detail}" for reject in listing.rejected[:5])
-    archive = next((key for key in others if is_archive(str(listing.root / key))), "")
+    archive = next((file.key for file in listing.others if is_archive(str(listing.root / file.path))), "")
     advice = f"; to read the archive itself, give it as SRC: {options.src.rstrip('/')}/{archive}" if archive else ""
-    only = f", only {_some(others)}" if others else ""
+    only = f", only {ignored}" if ignored else ""
     return f"{options.src}: no images below this folder{only}{advice}{rejected}"
 
 
