@@ -98,10 +98,10 @@ def summarize(metadata: Mapping[str, Any], version: Version) -> None:
         )
     duplicates = metadata["duplicates"]
     if duplicates["files"]:
+        again = duplicates["files"]
         say(
-            f"{_images(duplicates['files'])} repeat another's content:"
-            f" {duplicates['with_several_labels']} pictures have several labels,"
-            f" {duplicates['in_several_splits']} are in several splits"
+            f"{_images(again)} {'repeats' if again == 1 else 'repeat'} another's content; pictures with several labels:"
+            f" {duplicates['with_several_labels']}, in several splits: {duplicates['in_several_splits']}"
         )
     if metadata["splits"].keys() == {"train", "test"}:
         say("no validation split was drawn: SRC says what is train and test; training will set a part of train aside")
