@@ -103,9 +103,10 @@ $(if $(UNKNOWN),$(error make $(MAKECMDGOALS) has no $(firstword $(UNKNOWN)); \
 # DATASET is a name, of a folder in OUT, or a path.
 folder = $$(case "$$DATASET" in (*/*) ;; (*) printf %s "$${OUT:-data}/" ;; esac)$$DATASET
 
+# A folder is looked for here before anything is installed; later the command itself says more.
 has-src:
 	@case "$$SRC" in (*://*) exit ;; esac; \
-	$(if $(filter SRC,$(GIVEN)),test -e "$$SRC" || { echo "SRC=$$SRC: there is no such folder" >&2; exit 2; },:); \
+	$(if $(filter SRC,$(GIVEN)),test -e .venv/.editable || test -e "$$SRC" || { echo "SRC=$$SRC: there is no such folder" >&2; exit 2; },:); \
 	$(if $(filter DATASET,$(GIVEN)),test -n "$$SRC" || { echo "say where the images are: SRC=folder" >&2; exit 2; },:)
 
 has-%:
