@@ -235,6 +235,47 @@ def test_predict_reports_what_it_cannot_read_and_predicts_the_rest(
     assert sum(probability for _, probability in good["predictions"]) == pytest.approx(1, abs=1e-5)
 
 
+def test_predict_names_every_file_of_a_folder_that_the_listing_rejected(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    for name in ("good.png", "\x1b[31m.png", "line\nend.png", "=1+1/\x07.png"):
+        save(gradient(50, 40), photos / name)
+    outside = save(gradient(50, 40), tmp_path / "outside/secret.png")
+    (photos / "dangling.png").symlink_to(tmp_path / "nowhere")
+    (photos / "outside.png").symlink_to(outside)
+    (photos / "folder").symlink_to(outside.parent)
+    os.mkfifo(photos / "pipe.png")
+    expected = {
+        "good.png": "",
+        r"\x1b[31m.png": "bad-name",
+        r"line\nend.png": "bad-name",
+        r"=1+1/\x07.png": "bad-name",
+        "dangling.png": "dangling-link",
+        "outside.png": "link-outside",
+        "folder": "link-outside",
+        "pipe.png": "unreadable",
+    }
+    for form in ("--csv", "--json", "--top=3"):
+        with pytest.raises(SystemExit) as exited:
+            predict_command.main([str(trained), str(photos), form])
+        assert exited.value.code == 1
+        said, complained = capsys.readouterr()
+        assert not {"\x1b", "\x07"} & set(said + complained)
+        if form == "--csv":
+            rows = [(row["file"], row["error"]) for row in csv.DictReader(io.StringIO(said))]
+        elif form == "--json":
+            rows = [(row["file"], row.get("error", "")) for row in map(json.loads, said.splitlines())]
+        else:
+            rows = [
+                (name, f"{reason}: ") for name, reason in expected.items() if f"{photos}/{name}: {reason}" in complained
+            ]
+            rows.append(("good.png", ""))
+            assert len(said.splitlines()) == len(expected)
+        found = {file.removeprefix(f"{photos}/"): error.partition(": ")[0] for file, error in rows}
+        assert found == expected
+
+
 def with_lambda() -> Any:
     return keras.layers.Lambda(lambda x: x)
 

@@ -6,7 +6,7 @@ What cannot be read is reported, and the rest predicted.
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simple_parsing import field
@@ -52,6 +52,7 @@ class Options:
             raise UserError("--csv and --json: give one of them")
 
 
+_COLUMNS = ("file", "rank", "label", "probability", "unlike_training", "error")
 _UNLIKE = {True: "yes", False: "no", None: ""}
 
 
@@ -102,12 +103,7 @@ def _print(predictions: "list[Prediction]", options: Options) -> None:
             say(json.dumps(said))
     elif options.csv:
         buffer = io.StringIO()
-        rows = [
-            (as_path(prediction.file), rank, label, f"{probability:.6f}", _UNLIKE[prediction.unlike_training])
-            for prediction in predictions
-            for rank, (label, probability) in enumerate(prediction.names, 1)
-        ]
-        write_rows(buffer, [("file", "rank", "label", "probability", "unlike_training"), *rows])
+        write_rows(buffer, [_COLUMNS, *(row for prediction in predictions for row in _rows(prediction))])
         say(buffer.getvalue().rstrip("\n"))
     else:
         width = max((len(prediction.file) for prediction in predictions), default=0)
@@ -115,6 +111,15 @@ def _print(predictions: "list[Prediction]", options: Options) -> None:
             names = "   ".join(f"{label} {probability:.1%}" for label, probability in prediction.names)
             names += f"   ({UNLIKE})" if prediction.unlike_training else ""
             say(f"{prediction.file:<{width}}  {names}" if names else f"{prediction.file:<{width}}  (not read)")
+
+
+def _rows(prediction: "Prediction") -> Iterator[tuple[object, ...]]:
+    """Yields the rows of --csv for one file: one a name, or one that says why it cannot be read."""
+    file = as_path(prediction.file)
+    if prediction.error:
+        yield file, "", "", "", "", prediction.error
+    for rank, (label, probability) in enumerate(prediction.names, 1):
+        yield file, rank, label, f"{probability:.6f}", _UNLIKE[prediction.unlike_training], ""
 
 
 if __name__ == "__main__":
