@@ -38,8 +38,10 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     if flags:
         from imageshards.pipeline.runner import unknown_flags
 
-        for flag in unknown_flags(flags):
-            parser.refuse(flag, "neither this command nor Beam has such an option")
+        unknown, may_be_known = unknown_flags(flags)
+        for flag in unknown:
+            if not may_be_known or parser.meant(flag):
+                parser.refuse(flag, "neither this command nor Beam has such an option")
     return known.options, flags
 
 

@@ -112,8 +112,12 @@ class Parser(ArgumentParser):  # type: ignore[misc]
         if not argument.startswith("-"):
             raise UserError(f"{argument}: one argument too many; a name with spaces needs quotes")
         option = argument.partition("=")[0]
+        raise UserError(f"{option}: {why}{self.meant(option) or ';'} --help lists all")
+
+    def meant(self, argument: str) -> str:
+        """Returns "; did you mean …?" with the option that is spelt much like an argument, or nothing."""
         options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-        raise UserError(f"{option}: {why}{did_you_mean(option, options) or ';'} --help lists all")
+        return did_you_mean(argument.partition("=")[0], options)
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError: what argparse says of a missing or unusable argument."""

@@ -45,6 +45,7 @@ def build(
     options = reading.options
     check_replaceable(version, reading)
     with work_folder(version):
+        version = version.absolute()  # workers may start in another folder
         staging = Staging(
             originals=Originals(reading.root),
             work=version.work,

@@ -8,36 +8,42 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.runners import create_runner
+import grpc
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imageshards.pipeline.errors import UserError
 
-_PORTABLE = ("flink", "portable", "prism", "spark")
+_HERE = ("direct", "fnapi")
+_PORTABLE = ("flink", "portable", "prism", "spark")  # their workers are started by Beam's container contract
+_RUNNERS = ("flink", "spark", "dataflow", "portable", "prism", "FnApiRunner")
+_ANSWER_SECONDS = 20
 
 
 def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
-    """Returns an empty pipeline.
+    """Returns an empty pipeline that runs where `flags`, which `unknown_flags` has seen, say.
 
-    Without `--runner` it is FnApiRunner, in memory, by name: DirectRunner would first try to download another one. The
-    threads that decode are inside the job's own step. Beam's multi_threading loses records silently and is refused.
+    Without `--runner` it is FnApiRunner, in memory, by name: Beam's DirectRunner would first try to download another
+    one. The threads that decode are inside the job's own step.
 
     On a cluster workers are processes, started by `imageshards-worker`, unless `--environment_type` says otherwise.
+
+    Raises:
+      UserError: the runner wants flags that are not given.
     """
-    given = {flag.split("=")[0] for flag in flags}
-    if "--runner" not in given:
+    known, _ = _parser().parse_known_args(list(flags))
+    runner = _short(known.runner)
+    if runner in _HERE:
         return beam.Pipeline(FnApiRunner(), PipelineOptions(list(flags)))
-    options = PipelineOptions(list(flags))
-    try:
-        create_runner(options.view_as(StandardOptions).runner)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise UserError(f"--runner {options.view_as(StandardOptions).runner}: {error}") from error
-    runner = options.view_as(StandardOptions).runner.lower().removesuffix("runner")
-    if runner in _PORTABLE and "--environment_type" not in given:
+    more = []
+    if runner in _PORTABLE and not known.environment_type:
         command = json.dumps({"command": str(Path(sys.executable).with_name("imageshards-worker"))})
-        flags = [*flags, "--environment_type=PROCESS", f"--environment_config={command}"]
-    return beam.Pipeline(options=PipelineOptions(list(flags)))
+        more = ["--environment_type=PROCESS", f"--environment_config={command}"]
+    try:
+        return beam.Pipeline(options=PipelineOptions([*flags, *more]))
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UserError(f"--runner {known.runner}: {' '.join(str(error).split())}") from error
 
 
 @contextlib.contextmanager
@@ -54,15 +60,65 @@ def without_notebook_labels() -> Iterator[None]:
         beam.pipeline.alter_label_if_ipython = before
 
 
-def unknown_flags(flags: Sequence[str]) -> list[str]:
-    """Returns the flags that Beam does not know; raises UserError for one that it cannot use or that loses records."""
+def unknown_flags(flags: Sequence[str]) -> tuple[list[str], bool]:
+    """Returns the arguments that Beam does not know, and whether a runner elsewhere may know them.
+
+    A job service is asked for the flags that it takes.
+
+    Raises:
+      UserError: a flag or runner that cannot be used, or that loses records.
+    """
+    parser = _parser()
+    try:
+        known, unknown = parser.parse_known_args(list(flags))
+        runner = _checked(known)
+        if runner in _PORTABLE and known.job_endpoint:
+            _add_flags_of(known.job_endpoint, parser)
+            return parser.parse_known_args(list(flags))[1], False
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from error
+    return unknown, runner not in _HERE
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False, add_help=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
-    try:
-        known, unknown = parser.parse_known_args(list(flags))
-    except argparse.ArgumentError as error:
-        raise UserError(str(error)) from error
+    return parser
+
+
+def _short(runner: str | None) -> str:
+    """Returns a runner's name as it is mostly given: flink for FlinkRunner."""
+    return runner.rpartition(".")[2].lower().removesuffix("runner") if runner else _HERE[0]
+
+
+def _checked(known: argparse.Namespace) -> str:
+    """Returns the short name of the runner, of which it is known that a job can run there."""
+    runner = _short(known.runner)
+    if runner == "dask":
+        raise UserError(f"--runner {known.runner}: Beam's runner for Dask leaves out parts of a job, and loses records")
+    if runner not in {*_HERE, *map(_short, _RUNNERS)}:
+        raise UserError(f"--runner {known.runner}: give one of {', '.join(_RUNNERS)}")
+    if runner in _HERE and known.job_endpoint:
+        raise UserError(f"--job_endpoint {known.job_endpoint}: the job would run here; give --runner portable as well")
+    if runner == "portable" and not known.job_endpoint:
+        raise UserError(f"--runner {known.runner}: say where Beam's job service is, with --job_endpoint HOST:PORT")
     if known.direct_running_mode == "multi_threading":
         raise UserError("--direct_running_mode multi_threading: Beam loses records silently in it; use --workers")
-    return unknown
+    if known.no_wait_until_finish:
+        raise UserError("--no_wait_until_finish: the index and the report are written here when all workers are done")
+    return runner
+
+
+def _add_flags_of(endpoint: str, parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that a job service says it takes."""
+    with grpc.insecure_channel(endpoint) as channel:
+        service = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        request = beam_job_api_pb2.DescribePipelineOptionsRequest()
+        try:
+            described = service.DescribePipelineOptions(request, timeout=_ANSWER_SECONDS)
+        except grpc.RpcError as error:
+            raise UserError(f"--job_endpoint {endpoint}: no job service of Beam answers there") from error
+    for option in described.options:
+        with contextlib.suppress(argparse.ArgumentError):  # Beam knows most of them here as well
+            parser.add_argument(f"--{option.name}", nargs="?")

@@ -66,6 +66,10 @@ class Version:
         """The folder that becomes `path`."""
         return self.work / "dataset"
 
+    def absolute(self) -> "Version":
+        """Returns the same version, by a path that does not depend on the folder that a process is in."""
+        return self if storage.is_bucket(self.folder) else Version(self.folder.absolute(), self.number)
+
 
 def is_version_number(text: str) -> bool:
     """Says whether TFDS takes `text` for a version: three whole numbers without leading zeros."""

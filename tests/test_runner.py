@@ -1,0 +1,93 @@
+"""Beam's flags: which pass, which are refused, and in which words; and what a worker elsewhere must not depend on."""
+
+import concurrent.futures
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import apache_beam as beam
+import grpc
+import pytest
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
+
+from imageshards.pipeline.__main__ import parse
+from imageshards.pipeline.api import plan_jobs, run_job
+from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.options import Options
+
+from .conftest import draw_tree
+
+
+class JobService(beam_job_api_pb2_grpc.JobServiceServicer):
+    """A job service that takes one flag of its own."""
+
+    def DescribePipelineOptions(  # noqa: N802 (Beam's name)
+        self, request: beam_job_api_pb2.DescribePipelineOptionsRequest, context: grpc.ServicerContext
+    ) -> beam_job_api_pb2.DescribePipelineOptionsResponse:
+        del request, context
+        option = beam_job_api_pb2.PipelineOptionDescriptor(name="number_of_retries")
+        return beam_job_api_pb2.DescribePipelineOptionsResponse(options=[option])
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
+    beam_job_api_pb2_grpc.add_JobServiceServicer_to_server(JobService(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--runner dask", "--runner dask: Beam's runner for Dask leaves out parts of a job, and loses records"),
+        ("--runner apache_beam.runners.dask.dask_runner.DaskRunner", "leaves out parts of a job"),
+        ("--runner Flick", "--runner Flick: give one of flink, spark, dataflow, portable, prism, FnApiRunner"),
+        ("--runner portable", "say where Beam's job service is, with --job_endpoint HOST:PORT"),
+        ("--job_endpoint localhost:8099", "the job would run here; give --runner portable as well"),
+        ("--runner portable --job_endpoint 127.0.0.1:1", "no job service of Beam answers there"),
+        ("--runner flink --no_wait_until_finish", "the index and the report are written here"),
+        ("--runner flink --sise 64", "--sise: neither this command nor Beam has such an option; did you mean --size?"),
+        ("--number_of_retries 3", "--number_of_retries: neither this command nor Beam has such an option"),
+        ("--runner FnApiRunner --number_of_retries 3", "neither this command nor Beam has such an option"),
+        ("--runner portable --job_endpoint ENDPOINT --number_of_attempts 3", "--number_of_attempts: neither"),
+        ("--runner portable --job_endpoint ENDPOINT --number_of_retries 3 more", "more: one argument too many"),
+    ],
+)
+def test_flags_that_cannot_work_are_refused_before_anything_is_read(flags: str, message: str, endpoint: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse(["raw", *flags.replace("ENDPOINT", endpoint).split()])
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--runner portable --job_endpoint ENDPOINT --number_of_retries 3",
+        "--runner flink --flink_master cluster:8081 --number_of_retries 3",
+        "--runner DirectRunner --direct_num_workers 2",
+    ],
+)
+def test_what_a_runner_may_know_passes(flags: str, endpoint: str) -> None:
+    given = flags.replace("ENDPOINT", endpoint).split()
+    options, passed = parse(["raw", "--size", "32", *given])
+    assert options.size == 32
+    assert passed == given
+
+
+def test_a_relative_out_is_found_by_a_worker_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_tree(tmp_path / "here/pets", ["cat/1.png", "dog/1.png"])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    class Elsewhere(beam.Pipeline):  # type: ignore[misc]
+        def run(self, test_runner_api: str | bool = "AUTO") -> object:
+            with contextlib.chdir(tmp_path / "elsewhere"):
+                return super().run(test_runner_api)
+
+    (job,) = plan_jobs(Options(src="pets", out="data", size=32))
+    records = run_job(job, lambda: Elsewhere("FnApiRunner"))
+    assert records.path == Path("data/pets/1.0.0")
+    assert (tmp_path / "here/data/pets/1.0.0/dataset_info.json").exists()
