@@ -54,9 +54,9 @@ def _run(arguments: Sequence[str]) -> int:
         from imageshards.pipeline.api import plan_jobs
 
     for job in plan_jobs(options):
-        console.describe(job.reading, job.version)
+        console.describe(job.dataset, job.version)
         if options.dry_run:
-            console.describe_splits(job.reading)
+            console.describe_splits(job.dataset)
         else:
             _make(job, flags)
     return 0
@@ -72,7 +72,7 @@ def _make(job: "Job", flags: Sequence[str]) -> None:
     start = time.monotonic()
     host.return_large_blocks()
     progress = Progress()
-    bar = contextlib.nullcontext() if flags else console.progress(len(job.reading.sources), progress)
+    bar = contextlib.nullcontext() if flags else console.progress(len(job.dataset.sources), progress)
     with host.ended_by_interrupt(INTERRUPTED, lambda: complain(NAME, f"stopped\n{_GOES_ON}")), bar:
         try:
             records = run_job(job, (lambda: new_pipeline(flags)) if flags else None, progress)

@@ -24,7 +24,7 @@ from imageshards.pipeline.source import PASSING
 if TYPE_CHECKING:
     import apache_beam as beam
 
-    from imageshards.pipeline.sources.layouts import Reading
+    from imageshards.pipeline.sources.layouts import SourceDataset
     from imageshards.pipeline.versions import Version
 
 _BEAMS_WORDS = re.compile(r" \[while running '[^']*'\]")
@@ -62,7 +62,7 @@ class Records:
 class Job:
     """One dataset to make: what was understood of its images, and the version that they become."""
 
-    reading: "Reading"
+    dataset: "SourceDataset"
     version: "Version"
 
 
@@ -94,13 +94,13 @@ def plan_jobs(options: Options) -> list[Job]:
     from imageshards.pipeline.versions import Version
 
     jobs = []
-    for reading in read(options):
-        folder = storage.place(options.out) / reading.options.dataset_name()
-        if storage.real(folder).is_relative_to(reading.root):
+    for dataset in read(options):
+        folder = storage.place(options.out) / dataset.options.dataset_name()
+        if storage.real(folder).is_relative_to(dataset.root):
             raise UserError(
-                f"{folder} lies in the folder with the images, {reading.root}; choose another folder with --out"
+                f"{folder} lies in the folder with the images, {dataset.root}; choose another folder with --out"
             )
-        jobs.append(Job(reading, Version(folder, options.version)))
+        jobs.append(Job(dataset, Version(folder, options.version)))
     return jobs
 
 
@@ -119,9 +119,9 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
     from imageshards.pipeline import storage, versions
     from imageshards.pipeline.fingerprint import dataset_fingerprint
 
-    fingerprint = dataset_fingerprint(job.reading)
+    fingerprint = dataset_fingerprint(job.dataset)
     metadata = versions.read_metadata(job.version)
-    if metadata and _is_up_to_date(job.version, metadata, fingerprint) and not job.reading.options.redraw_splits:
+    if metadata and _is_up_to_date(job.version, metadata, fingerprint) and not job.dataset.options.redraw_splits:
         if storage.exists(job.version.work):
             versions.remove_leftovers(job.version)
         return _records(job, metadata, up_to_date=True)
@@ -130,7 +130,7 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
 
     try:
         metadata = build(
-            job.reading, job.version, fingerprint, new_pipeline or _in_this_process, progress or Progress()
+            job.dataset, job.version, fingerprint, new_pipeline or _in_this_process, progress or Progress()
         )
     except Exception as error:
         reason = _reason(error) or (_last_line(error) if new_pipeline else None)
@@ -166,10 +166,10 @@ def _in_this_process() -> "beam.Pipeline":
 def _records(job: Job, metadata: Mapping[str, Any], *, up_to_date: bool) -> Records:
     return Records(
         path=job.version.path,
-        labels=list(job.reading.labels),
+        labels=list(job.dataset.labels),
         counts=metadata["splits"],
         rejected=sum(metadata["rejected"].values()),
-        warnings=list(job.reading.notes),
+        warnings=list(job.dataset.notes),
         metadata=metadata,
         up_to_date=up_to_date,
     )

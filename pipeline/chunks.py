@@ -48,7 +48,7 @@ class Staging:
     originals: Originals
     work: Path
     kept: Path | None
-    how: Normalization
+    normalization: Normalization
     labels: tuple[str, ...]
     workers: int
     progress: Progress
@@ -196,7 +196,7 @@ def _stage(source: dict[str, Any], kept: bytes | None, staging: Staging) -> Stag
         return {name: source[name] for name in KNOWN}, kept
     try:
         data = _read(source, staging)
-        image = normalize(data, staging.how)
+        image = normalize(data, staging.normalization)
     except UnreadableError as error:
         return {"reason": error.reason, "detail": error.detail}, None
     sha256 = hashlib.sha256(data).hexdigest()
@@ -246,7 +246,7 @@ def _as_today(frame: bytes, source: dict[str, Any], staging: Staging) -> bytes |
 
 def _read(source: dict[str, Any], staging: Staging) -> bytes:
     """Returns the file's bytes, unless the file is larger than any picture that is read."""
-    most = staging.how.max_pixels * _PIXEL_BYTES
+    most = staging.normalization.max_pixels * _PIXEL_BYTES
     if source["size"] > most:
         raise UnreadableError(
             Reason.TOO_LARGE, f"{source['size']:,} bytes are more than {most:,}, which --max-pixels sets"

@@ -14,44 +14,44 @@ from tqdm import tqdm
 from imageshards.pipeline import plan
 from imageshards.pipeline.command import say
 from imageshards.pipeline.source import SPLITS
-from imageshards.pipeline.sources.layouts import Reading
+from imageshards.pipeline.sources.layouts import SourceDataset
 from imageshards.pipeline.sources.understood import lines
 from imageshards.pipeline.versions import Version
 
 _LABELS_SHOWN = 20
 
 
-def describe(reading: Reading, version: Version) -> None:
+def describe(dataset: SourceDataset, version: Version) -> None:
     """Says what was understood of SRC."""
-    options = reading.options
-    say(f"{options.src}: layout {reading.layout} ({reading.why})")
-    say(f"  {_images(len(reading.sources))}, {len(reading.labels)} labels → {version.path}")
-    for line in lines(reading.examples, len(reading.labels)):
+    options = dataset.options
+    say(f"{options.src}: layout {dataset.layout} ({dataset.why})")
+    say(f"  {_images(len(dataset.sources))}, {len(dataset.labels)} labels → {version.path}")
+    for line in lines(dataset.examples, len(dataset.labels)):
         say(f"    {line}")
-    ignored = ", ".join(f"{count} {suffix}" for suffix, count in reading.ignored.most_common())
+    ignored = ", ".join(f"{count} {suffix}" for suffix, count in dataset.ignored.most_common())
     if ignored:
         say(f"  ignored, no images: {ignored}")
-    for reason, rejects in _by_reason(reading):
+    for reason, rejects in _by_reason(dataset):
         say(f"  {len(rejects)} {reason}, such as {rejects[0].file}: {rejects[0].detail}")
-    for note in reading.notes:
+    for note in dataset.notes:
         say(f"  note: {note}")
 
 
-def describe_splits(reading: Reading) -> None:
+def describe_splits(dataset: SourceDataset) -> None:
     """Prints how many images of each label will be in each split, if every image can be read."""
-    options = reading.options
+    options = dataset.options
     table: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
     carve = options.carve()
-    for (split, label), count in reading.sources.counts().items():
+    for (split, label), count in dataset.sources.counts().items():
         if split is None:
-            parts = plan.quotas(count, options.quotas())
+            parts = plan.quotas(count, options.shares())
         elif carve and split == carve[0]:
-            parts = plan.quotas(count, options.carved_quotas())
+            parts = plan.quotas(count, options.carved_shares())
         else:
             parts = [count * (split == name) for name in SPLITS]
         for name, part in zip(SPLITS, parts, strict=True):
             table[name][label] = table[name].get(label, 0) + part
-    _print_table({split: row for split, row in table.items() if any(row.values())}, reading.labels, SPLITS)
+    _print_table({split: row for split, row in table.items() if any(row.values())}, dataset.labels, SPLITS)
 
 
 @contextlib.contextmanager
@@ -147,9 +147,9 @@ def _print_table(table: Mapping[str, Mapping[str, int]], labels: list[str], orde
         say("  " + str(row[0]).ljust(width) + "".join(f"  {n:>{w}}" for n, w in zip(row[1:], widths, strict=True)))
 
 
-def _by_reason(reading: Reading) -> list[tuple[str, list[Any]]]:
+def _by_reason(dataset: SourceDataset) -> list[tuple[str, list[Any]]]:
     groups = collections.defaultdict(list)
-    for reject in reading.rejected:
+    for reject in dataset.rejected:
         groups[str(reject.reason)].append(reject)
     return sorted(groups.items())
 

@@ -13,7 +13,7 @@ from imageshards.pipeline.facts import fingerprint
 from imageshards.pipeline.images import NORMALIZATION_VERSION
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.record import FORMAT
-from imageshards.pipeline.sources.layouts import Reading
+from imageshards.pipeline.sources.layouts import SourceDataset
 
 _DECODERS = ("pillow", "simplejpeg", "pi-heif")
 _PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")
@@ -30,16 +30,16 @@ def normalization(options: Options) -> dict[str, Any]:
     return {**dataclasses.asdict(options.normalization()), "version": NORMALIZATION_VERSION, **_codecs()}
 
 
-def dataset_fingerprint(reading: Reading) -> str:
+def dataset_fingerprint(dataset: SourceDataset) -> str:
     """Returns a digest that changes when the published dataset would."""
-    options = reading.options
-    more = (FORMAT, libraries(), normalization(options), options.parameters(), reading.labels, reading.rejected)
-    return fingerprint(reading.sources, *more)
+    options = dataset.options
+    more = (FORMAT, libraries(), normalization(options), options.parameters(), dataset.labels, dataset.rejected)
+    return fingerprint(dataset.sources, *more)
 
 
-def chunk_salt(reading: Reading) -> tuple[Any, ...]:
+def chunk_salt(dataset: SourceDataset) -> tuple[Any, ...]:
     """Returns what a chunk's records depend on, beside its sources."""
-    return FORMAT, normalization(reading.options), reading.labels
+    return FORMAT, normalization(dataset.options), dataset.labels
 
 
 def _codecs() -> dict[str, str]:

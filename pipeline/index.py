@@ -19,13 +19,13 @@ from imageshards.pipeline import storage
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError
 from imageshards.pipeline.facts import CONTENT_DIGITS, INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
-from imageshards.pipeline.shards import PLACES, Places, ShardFacts
+from imageshards.pipeline.shards import OFFSETS, Offsets, ShardFacts
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
 
 _ROW_GROUP = 1 << 16
 
 
-class Tallied:
+class Statistics:
     """Counts of the rows and rejects that went by; keeps 16 bytes an image, to find equal content."""
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -95,53 +95,53 @@ class Tallied:
 
 
 def write_index(
-    path: Path, staging: Staging, chunks: Sequence[Chunk], written: Sequence[tuple[ShardFacts, Places]]
-) -> Tallied:
+    path: Path, staging: Staging, chunks: Sequence[Chunk], written: Sequence[tuple[ShardFacts, Offsets]]
+) -> Statistics:
     """Writes index.parquet and returns its counts.
 
     Raises:
       LostError: a source is neither in a record nor rejected, or is in two.
     """
-    tallied = Tallied(staging.labels)
+    statistics = Statistics(staging.labels)
     with storage.create(path) as file, pq.ParquetWriter(file, INDEX, compression="zstd") as writer:
         group: list[pa.RecordBatch] = []
-        for rows in _joined(staging, chunks, written, tallied.rejected):
-            tallied.add(rows)
+        for rows in _joined(staging, chunks, written, statistics.rejected):
+            statistics.add(rows)
             group.append(rows)
             if sum(map(len, group)) >= _ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(group))
                 group = []
         writer.write_table(pa.Table.from_batches(group, INDEX))
-    return tallied
+    return statistics
 
 
 def _joined(
     staging: Staging,
     chunks: Sequence[Chunk],
-    written: Sequence[tuple[ShardFacts, Places]],
+    written: Sequence[tuple[ShardFacts, Offsets]],
     rejected: list[Rejected],
 ) -> Iterator[pa.RecordBatch]:
     """Yields the index rows of each chunk, and appends its rejects to `rejected`."""
-    places = np.concatenate([np.zeros(0, PLACES), *(places for _, places in written)])
-    shard_of = np.repeat(np.arange(len(written)), [len(places) for _, places in written])
-    order = np.lexsort((places["row"], places["chunk"]))
-    places, shard_of = places[order], shard_of[order]
+    offsets = np.concatenate([np.zeros(0, OFFSETS), *(offsets for _, offsets in written)])
+    shard_of = np.repeat(np.arange(len(written)), [len(offsets) for _, offsets in written])
+    order = np.lexsort((offsets["row"], offsets["chunk"]))
+    offsets, shard_of = offsets[order], shard_of[order]
     names = pa.array([facts.name for facts, _ in written])
     splits = pa.array([facts.split for facts, _ in written])
     sources = read_sources(staging.sources)
-    edges = np.searchsorted(places["chunk"], np.arange(len(chunks) + 1))
+    edges = np.searchsorted(offsets["chunk"], np.arange(len(chunks) + 1))
     for chunk, start, end in zip(chunks, edges, edges[1:], strict=False):
         batch, facts = sources.get_batch(chunk.number), read_facts(staging.facts(chunk))
         reasons = facts["reason"].to_pylist()
         good = np.array([row for row, reason in enumerate(reasons) if reason is None], np.int64)
-        if len(batch) != len(facts) or not np.array_equal(places["row"][start:end], good):
+        if len(batch) != len(facts) or not np.array_equal(offsets["row"][start:end], good):
             raise LostError(f"chunk {chunk.number}: {len(good)} of {len(batch)} images staged, {end - start} in shards")
         rejected += [
             Rejected(batch["key"][row].as_py(), Reason(reason), facts["detail"][row].as_py())
             for row, reason in enumerate(reasons)
             if reason is not None
         ]
-        at = places[start:end]
+        at = offsets[start:end]
         here = pa.array(shard_of[start:end])
         columns = {name: batch[name].take(pa.array(good)) for name in ("key", "label", "group", "size", "mtime_ns")}
         columns |= {name: facts[name].take(pa.array(good)) for name in KNOWN}

@@ -15,13 +15,13 @@ from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError, UserError
 from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
 from imageshards.pipeline.fingerprint import chunk_salt, normalization
-from imageshards.pipeline.index import Tallied, read_index, write_index
+from imageshards.pipeline.index import Statistics, read_index, write_index
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.publish import publish
 from imageshards.pipeline.replacement import check_replaceable
-from imageshards.pipeline.sources.layouts import Reading
+from imageshards.pipeline.sources.layouts import SourceDataset
 from imageshards.pipeline.versions import Version, previous_version, work_folder
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def build(
-    reading: Reading,
+    dataset: SourceDataset,
     version: Version,
-    request: str,
+    dataset_fingerprint: str,
     new_pipeline: "Callable[[], beam.Pipeline]",
     progress: Progress,
 ) -> dict[str, Any]:
@@ -42,43 +42,43 @@ def build(
     Raises:
       UserError: not one image could be read, or another job builds this version.
     """
-    options = reading.options
-    check_replaceable(version, reading)
+    options = dataset.options
+    check_replaceable(version, dataset)
     with work_folder(version):
         version = version.absolute()  # workers may start in another folder
         staging = Staging(
-            originals=Originals(reading.root),
+            originals=Originals(dataset.root),
             work=version.work,
             kept=previous_version(version),
-            how=options.normalization(),
-            labels=tuple(reading.labels),
+            normalization=options.normalization(),
+            labels=tuple(dataset.labels),
             workers=options.worker_count(),
             progress=progress,
         )
         previous = _previous(staging.kept, options)
-        rules, found = _rules(reading), reading.found
-        names = _write_sources(reading, staging, previous)
-        reading.sources.clear()  # from here on they are on the disk, and a million take 300 MB
+        rules, found = _rules(dataset), dataset.found
+        names = _write_sources(dataset, staging, previous)
+        dataset.sources.clear()  # from here on they are on the disk, and a million take 300 MB
         chunks = [Chunk(number, name) for number, name in enumerate(names.split())]
         _run(new_pipeline, version, staging, chunks, rules, previous, options.shards)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(version.work))
-        tallied = write_index(version.unpublished / "index.parquet", staging, chunks, written)
-        tallied.rejected += reading.rejected
+        statistics = write_index(version.unpublished / "index.parquet", staging, chunks, written)
+        statistics.rejected += dataset.rejected
         try:
-            _check(found, tallied, reading.options)
+            _check(found, statistics, dataset.options)
         except UserError:
             storage.remove(version.work)
             raise
         about = {
-            "fingerprint": request,
-            "ignored": reading.ignored,
-            "layout": reading.layout,
+            "fingerprint": dataset_fingerprint,
+            "ignored": dataset.ignored,
+            "layout": dataset.layout,
             "normalization": normalization(options),
             "parameters": options.parameters(),
         }
         facts = [facts for facts, _ in written]
-        return publish(version, reading.labels, staging.how, facts, tallied, about, reading.root)
+        return publish(version, dataset.labels, staging.normalization, facts, statistics, about, dataset.root)
 
 
 def _run(
@@ -103,9 +103,11 @@ def _run(
             | "Chunks" >> beam.Create(chunks)  # Chunk
             | "Stage" >> beam.ParDo(Stage(staging, rules))  # ROWS
         )
-        ghosts = pipeline | "Ghosts" >> beam.Create(_ghosts(previous)).with_output_types(plan.Rows)  # ROWS
+        previous_assignments = pipeline | "PreviousAssignments" >> beam.Create(
+            _previous_assignments(previous)
+        ).with_output_types(plan.Rows)  # ROWS
         _ = (
-            (rows, ghosts)
+            (rows, previous_assignments)
             | "Splits" >> DrawSplits(rules)  # ROWS
             | "Shards" >> WriteShards(version, staging, chunks, wanted)
         )
@@ -135,49 +137,49 @@ def _without(index: pa.Table, column: str) -> pa.Table:
     return index.set_column(place, INDEX.field(column), pa.nulls(len(index), INDEX.field(column).type))
 
 
-def _write_sources(reading: Reading, staging: Staging, previous: pa.Table | None) -> str:
+def _write_sources(dataset: SourceDataset, staging: Staging, previous: pa.Table | None) -> str:
     """Writes sources.arrow and returns the names of its chunks.
 
     They are one text: every small object that is made among a million sources, and stays, holds a megabyte of theirs.
     """
-    pieces = list(cut(reading.sources))
+    pieces = list(cut(dataset.sources))
     write_sources(staging.sources, pieces, previous)
-    salt = chunk_salt(reading)
+    salt = chunk_salt(dataset)
     return " ".join([fingerprint(piece, *salt)[:32] for piece in pieces])
 
 
-def _ghosts(previous: pa.Table | None) -> Iterator[plan.Rows]:
+def _previous_assignments(previous: pa.Table | None) -> Iterator[plan.Rows]:
     """Yields what the previous version knows of splits, for images that have moved since."""
     for batch in previous.select(["group", "sha256", "split"]).to_batches(1 << 16) if previous is not None else ():
         if not batch["split"].null_count:
-            yield plan.ghosts(*(column.to_pylist() for column in batch.columns))
+            yield plan.previous_assignments(*(column.to_pylist() for column in batch.columns))
 
 
-def _rules(reading: Reading) -> plan.Rules:
-    options = reading.options
+def _rules(dataset: SourceDataset) -> plan.Rules:
+    options = dataset.options
     carve = options.carve()
-    numbers = {label: number for number, label in enumerate(reading.labels)}
+    numbers = {label: number for number, label in enumerate(dataset.labels)}
     images: collections.Counter[tuple[int, int]] = collections.Counter()
-    for (split, label), count in reading.sources.counts().items():
+    for (split, label), count in dataset.sources.counts().items():
         images[plan.CARVED if split else plan.DRAWN, numbers[label]] += count
     return plan.Rules(
-        shares={plan.DRAWN: options.quotas(), plan.CARVED: options.carved_quotas()},
+        shares={plan.DRAWN: options.shares(), plan.CARVED: options.carved_shares()},
         carve_from=carve[0] if carve else None,
-        ranges=-(-len(reading.sources) // plan.EXACT_LABEL),
+        ranges=-(-len(dataset.sources) // plan.EXACT_LABEL),
         large=frozenset(stratum for stratum, count in images.items() if count > plan.EXACT_LABEL),
-        linked=options.group_near_duplicates or any(reading.sources.distinct("group")),
+        linked=options.group_near_duplicates or any(dataset.sources.distinct("group")),
         alike=options.group_near_duplicates,
     )
 
 
-def _check(found: int, tallied: Tallied, options: Options) -> None:
+def _check(found: int, statistics: Statistics, options: Options) -> None:
     """Refuses to publish what does not add up, is empty, or, with --strict, left anything out."""
-    rejected = tallied.rejected
+    rejected = statistics.rejected
     unwanted = [reject for reject in rejected if not reject.is_asked_for]
-    lost = found - tallied.images - sum(not reject.is_row for reject in rejected)
+    lost = found - statistics.images - sum(not reject.is_row for reject in rejected)
     if lost:
         raise LostError(f"{found} files were found, and {lost} of them are neither written nor rejected")
-    if not tallied.images or (options.strict and unwanted):
-        why = "--strict, and" if tallied.images else "no image can be used;"
+    if not statistics.images or (options.strict and unwanted):
+        why = "--strict, and" if statistics.images else "no image can be used;"
         lines = "".join(f"\n  {reject.file}: {reject.reason}: {reject.detail}" for reject in unwanted[:10])
         raise UserError(f"{options.src}: {why} {len(unwanted)} are rejected:{lines}")

@@ -152,7 +152,7 @@ class Options:
         )
         _check_pattern("--label-pattern", self.label_pattern, "label")
         _check_pattern("--group-pattern", self.group_pattern, "group")
-        self.quotas()
+        self.shares()
         self.carve()
 
     def parameters(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class Options:
             pad_color=self.pad_color,
         )
 
-    def quotas(self) -> tuple[float, float, float]:
+    def shares(self) -> tuple[float, float, float]:
         """Returns the shares of train, validation and test, which sum to 1."""
         try:
             percent = [float(part) for part in self.split.split("/")]
@@ -198,7 +198,7 @@ class Options:
         )
         return name, float(percent) / 100
 
-    def carved_quotas(self) -> tuple[float, float, float]:
+    def carved_shares(self) -> tuple[float, float, float]:
         """Returns the shares of the split that test is carved from."""
         name, share = self.carve() or ("train", 0.0)
         return (1 - share if name == "train" else 0.0), (1 - share if name == "validation" else 0.0), share

@@ -34,7 +34,7 @@ ROWS = np.dtype(
         ("chunk", "<u4"),
         ("row", "<u4"),  # within the chunk
         ("label", "<u4"),
-        ("pool", "u1"),
+        ("origin", "u1"),
         ("split", "i1"),  # number in SPLITS, or UNDECIDED
         ("offset", "<u8"),  # of the frame in the chunk's staged file
         ("length", "<u4"),
@@ -44,7 +44,7 @@ Rows = npt.NDArray[np.void]
 Links = npt.NDArray[np.uint64]  # (N, 2)
 
 UNDECIDED = -1
-DRAWN, CARVED, GIVEN, GHOST = range(4)  # pools; a ghost is an image of the previous version, here for its split alone
+DRAWN, CARVED, GIVEN, PREVIOUS = range(4)  # origins of splits: drawn, or carved from a split that the source gives, …
 
 EXACT_LABEL = 100_000  # above it a label's quotas come from thresholds of the hash, with less than 0.5 % error
 SHARD_BYTES = 256 * 1024 * 1024
@@ -55,8 +55,8 @@ _SLICES = 1 << 16
 class Rules:
     """How splits are drawn.
 
-    `shares` are the parts of train, validation and test that each pool is cut into. `ranges` is the number of pieces
-    that a shuffle of all images is cut into, and `large` holds the (pool, label) that are cut up like that too.
+    `shares` are the parts of train, validation and test that the images of each origin are cut into. `ranges` is the
+    number of pieces of a shuffle of all images, and `large` holds the (origin, label) that are cut up like that too.
     `linked` says that groups may share pictures, as those that the source names do, and `alike` that pictures which
     look alike count as one picture.
     """
@@ -114,16 +114,16 @@ def rows_of(chunk: Chunk, sources: pa.RecordBatch, facts: pa.RecordBatch, labels
     rows["chunk"] = chunk.number
     rows["row"] = good
     rows["label"] = [labels[label] for label in sources["label"].to_pylist()]
-    pools = zip(sources["split"].to_pylist(), sources["previous_split"].to_pylist(), strict=True)
-    rows["pool"], rows["split"] = (
-        zip(*(_pool(given, previous, rules) for given, previous in pools), strict=True) if good else ((), ())
+    origins = zip(sources["split"].to_pylist(), sources["previous_split"].to_pylist(), strict=True)
+    rows["origin"], rows["split"] = (
+        zip(*(_origin(given, previous, rules) for given, previous in origins), strict=True) if good else ((), ())
     )
     rows["offset"] = facts["offset"].to_numpy(zero_copy_only=False)
     rows["length"] = facts["length"].to_numpy(zero_copy_only=False)
     return rows
 
 
-def _pool(given: str | None, previous: str | None, rules: Rules) -> tuple[int, int]:
+def _origin(given: str | None, previous: str | None, rules: Rules) -> tuple[int, int]:
     """Returns where an image's split comes from, and the split if that is known."""
     kept = SPLITS.index(previous) if previous else UNDECIDED
     if given is None:
@@ -133,13 +133,13 @@ def _pool(given: str | None, previous: str | None, rules: Rules) -> tuple[int, i
     return GIVEN, SPLITS.index(given)
 
 
-def ghosts(groups: Iterable[str | None], contents: Iterable[str], splits: Iterable[str]) -> Rows:
+def previous_assignments(groups: Iterable[str | None], contents: Iterable[str], splits: Iterable[str]) -> Rows:
     """Returns rows that hold the splits of a previous version, for images that moved or were renamed since."""
     names = [f"group {g}" if g is not None else f"content {c}" for g, c in zip(groups, contents, strict=True)]
     rows = np.zeros(len(names), ROWS)
     rows["group"] = [salted("split", name) for name in names]
     rows["split"] = [SPLITS.index(split) for split in splits]
-    rows["pool"] = GHOST
+    rows["origin"] = PREVIOUS
     return rows
 
 
@@ -189,10 +189,11 @@ def settle(rows: Rows, rules: Rules) -> Rows:
     """Gives undecided rows the split of their group; `rows` hold every row of the groups in them.
 
     A split that the source gives comes before one of the previous version; an image whose split is carved up stays in
-    it. A group that stays undecided is drawn as one, under the label of its first row. Ghosts are gone from the result.
+    it. A group that stays undecided is drawn as one, under the label of its first row. Rows of the previous version are
+    gone from the result.
     """
     rows = rows.copy()
-    rank = np.array([1, 1, 0, 2])[rows["pool"]]
+    rank = np.array([1, 1, 0, 2])[rows["origin"]]
     decided = np.flatnonzero(rows["split"] != UNDECIDED)
     decided = decided[np.lexsort((rows["split"][decided], rank[decided], rows["group"][decided]))]
     groups, first = np.unique(rows["group"][decided], return_index=True)
@@ -202,14 +203,14 @@ def settle(rows: Rows, rules: Rules) -> Rows:
         place = np.searchsorted(groups, rows["group"][open_]).clip(max=len(groups) - 1)
         has_split = groups[place] == rows["group"][open_]
         allowed = np.array(rules.shares[CARVED]) > 0
-        has_split &= (rows["pool"][open_] != CARVED) | allowed[splits[place]]
+        has_split &= (rows["origin"][open_] != CARVED) | allowed[splits[place]]
         rows["split"][open_[has_split]] = splits[place[has_split]]
         open_ = open_[~has_split]
-    open_ = open_[np.lexsort((rows["order"][open_], rows["pool"][open_] != CARVED, rows["group"][open_]))]
+    open_ = open_[np.lexsort((rows["order"][open_], rows["origin"][open_] != CARVED, rows["group"][open_]))]
     _, first, group_of = np.unique(rows["group"][open_], return_index=True, return_inverse=True)
-    for column in ("label", "pool"):
+    for column in ("label", "origin"):
         rows[column][open_] = rows[column][open_][first][group_of]
-    settled: Rows = rows[rows["pool"] != GHOST]
+    settled: Rows = rows[rows["origin"] != PREVIOUS]
     return settled
 
 
@@ -243,26 +244,26 @@ def quarter_range(rows: Rows, rules: Rules, number: int) -> npt.NDArray[np.int64
 
 
 def stratum(rows: Rows, rules: Rules) -> npt.NDArray[np.int64]:
-    """Returns a number for what is drawn together: a label in a pool, or a range of it where that is large."""
-    number = rows["label"].astype(np.int64) * (GHOST + 1) + rows["pool"]
-    cut_up = rows["pool"] == GIVEN
-    for pool, label in rules.large:
-        cut_up |= (rows["pool"] == pool) & (rows["label"] == label)
+    """Returns a number for what is drawn together: a label of one origin, or a range of it where that is large."""
+    number = rows["label"].astype(np.int64) * (PREVIOUS + 1) + rows["origin"]
+    cut_up = rows["origin"] == GIVEN
+    for origin, label in rules.large:
+        cut_up |= (rows["origin"] == origin) & (rows["label"] == label)
     result: npt.NDArray[np.int64] = number * rules.ranges + np.where(cut_up, group_range(rows, rules), 0)
     return result
 
 
 def decide(rows: Rows, rules: Rules) -> Rows:
     """Decides all rows of one stratum."""
-    pool, label = int(rows["pool"][0]), int(rows["label"][0])
-    if pool == GIVEN:
+    origin, label = int(rows["origin"][0]), int(rows["label"][0])
+    if origin == GIVEN:
         return rows
-    way = draw_by_threshold if (pool, label) in rules.large else draw
-    return way(rows, rules.shares[pool])
+    way = draw_by_threshold if (origin, label) in rules.large else draw
+    return way(rows, rules.shares[origin])
 
 
 def draw(rows: Rows, shares: Sequence[float]) -> Rows:
-    """Decides the undecided rows of one label; `rows` hold all of the label and pool, decided ones too.
+    """Decides the undecided rows of one label; `rows` hold all of the label and origin, decided ones too.
 
     The smaller splits take whole groups in salted order while they fit their quota; the largest takes the rest.
     """

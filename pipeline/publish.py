@@ -15,7 +15,7 @@ from imageshards.pipeline import storage
 from imageshards.pipeline.checksums import METADATA, file_checksum, metadata_text
 from imageshards.pipeline.fingerprint import libraries
 from imageshards.pipeline.images import Normalization
-from imageshards.pipeline.index import Tallied
+from imageshards.pipeline.index import Statistics
 from imageshards.pipeline.record import SUPERVISED, features_json
 from imageshards.pipeline.report import write_report
 from imageshards.pipeline.shards import ShardFacts
@@ -27,9 +27,9 @@ from imageshards.pipeline.versions import INFO, Version, publish_folder
 def publish(
     version: Version,
     labels: Sequence[str],
-    how: Normalization,
+    normalization: Normalization,
     written: Sequence[ShardFacts],
-    tallied: Tallied,
+    statistics: Statistics,
     about: dict[str, Any],
     root: Path,
 ) -> dict[str, Any]:
@@ -38,19 +38,19 @@ def publish(
     `about` goes into metadata.json; what that says of the dataset is returned. `root` is SRC.
     """
     folder = version.unpublished
-    _write_rejected(folder / "rejected.csv", tallied.rejected)
+    _write_rejected(folder / "rejected.csv", statistics.rejected)
     _write(folder / "label.labels.txt", "".join(f"{label}\n" for label in labels))
-    _write(folder / "features.json", json.dumps(features_json(how, len(labels)), indent=4, sort_keys=True))
+    _write(folder / "features.json", json.dumps(features_json(normalization, len(labels)), indent=4, sort_keys=True))
     info = json.dumps(dataset_info_json(version, written), indent=2, sort_keys=True)
-    counts = tallied.counts()
+    counts = statistics.counts()
     described = {
         **about,
         **counts,
-        "found": counts["images"] + sum(not reject.is_row for reject in tallied.rejected),
-        "rejected": _by_reason(reject for reject in tallied.rejected if not reject.is_row),
-        "rejected_rows": _by_reason(reject for reject in tallied.rejected if reject.is_row),
+        "found": counts["images"] + sum(not reject.is_row for reject in statistics.rejected),
+        "rejected": _by_reason(reject for reject in statistics.rejected if not reject.is_row),
+        "rejected_rows": _by_reason(reject for reject in statistics.rejected if reject.is_row),
     }
-    write_report(folder, version.name, version.number, labels, tallied, described, str(root))
+    write_report(folder, version.name, version.number, labels, statistics, described, str(root))
     checksums = {facts.name: facts.sha256 for facts in written}
     checksums |= {name: file_checksum(folder / name) for name in storage.names(folder) if name not in checksums}
     checksums[INFO] = hashlib.sha256(info.encode()).hexdigest()

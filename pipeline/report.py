@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from imageshards.pipeline import checksums, storage, tfrecord
 from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
-from imageshards.pipeline.index import Tallied
+from imageshards.pipeline.index import Statistics
 from imageshards.pipeline.page import render, thumbnail_of
 from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import Reason, Rejected
@@ -49,12 +49,12 @@ def redraw(version: Path, src: str | None) -> Path:
         digests = checksums.read_checksums(version)
         metadata = json.loads(storage.read(version / checksums.METADATA))
         labels = storage.read(version / "label.labels.txt").decode().split("\n")[:-1]
-        tallied = Tallied(labels)
+        statistics = Statistics(labels)
         for batch in pq.ParquetFile(storage.open_read(version / "index.parquet")).iter_batches():
-            tallied.add(batch)
+            statistics.add(batch)
         name = published_name(version)
-        tallied.rejected = _read_rejected(version / "rejected.csv")
-        write_report(version, name, version.name, labels, tallied, metadata, src)
+        statistics.rejected = _read_rejected(version / "rejected.csv")
+        write_report(version, name, version.name, labels, statistics, metadata, src)
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, tfrecord.DamagedRecordError) as error:
         raise UserError(
             f"{version}: cannot be read: {error}; imageshards-verify says all that is wrong with it, and the command"
@@ -73,7 +73,7 @@ def write_report(
     name: str,
     number: str,
     labels: Sequence[str],
-    tallied: Tallied,
+    statistics: Statistics,
     metadata: Mapping[str, Any],
     root: str | None,
 ) -> None:
@@ -81,7 +81,7 @@ def write_report(
 
     Rejected images are drawn from `root`, where that is given.
     """
-    seen = survey(version, labels, tallied, metadata)
+    seen = survey(version, labels, statistics, metadata)
 
     def drawn(row: Row) -> Row:
         return _with_picture(row, version)
@@ -99,7 +99,7 @@ def write_report(
         alike=dataclasses.replace(seen.alike, pairs=[(drawn(one), drawn(other)) for one, other in seen.alike.pairs]),
         plain=dataclasses.replace(seen.plain, rows=[drawn(row) for row in seen.plain.rows]),
         remarks=seen.remarks,
-        reasons=_reasons(tallied.rejected, metadata, root),
+        reasons=_reasons(statistics.rejected, metadata, root),
     )
     storage.write(version / REPORT, page.encode())
 
@@ -136,14 +136,18 @@ def _reasons(
     by_reason: dict[str, list[Rejected]] = collections.defaultdict(list)
     for reject in rejected:
         by_reason[str(reject.reason)].append(reject)
-    how = dataclasses.replace(Normalization.recorded(metadata["normalization"]), keep_truncated=True)
+    normalization = dataclasses.replace(Normalization.recorded(metadata["normalization"]), keep_truncated=True)
     return [
-        (reason, len(rejects), [(reject, _rejected_picture(reject, how, root)) for reject in rejects[:LISTED]])
+        (
+            reason,
+            len(rejects),
+            [(reject, _rejected_picture(reject, normalization, root)) for reject in rejects[:LISTED]],
+        )
         for reason, rejects in sorted(by_reason.items())
     ]
 
 
-def _rejected_picture(reject: Rejected, how: Normalization, root: str | None) -> str:
+def _rejected_picture(reject: Rejected, normalization: Normalization, root: str | None) -> str:
     """Returns what can be decoded of a rejected file below `root`, as far as its normalization gets; else nothing."""
     if root is None or storage.is_bucket(root) or reject.is_row or reject.reason in _UNSEEN:
         return ""
@@ -151,7 +155,7 @@ def _rejected_picture(reject: Rejected, how: Normalization, root: str | None) ->
     try:
         inside = path.resolve(strict=True).is_relative_to(Path(root).resolve())
         if inside and path.is_file() and path.stat().st_size <= _REJECT_BYTES:
-            return thumbnail_of(normalize(path.read_bytes(), how).data)
+            return thumbnail_of(normalize(path.read_bytes(), normalization).data)
     except (OSError, ValueError, UnreadableError):
         pass
     return ""

@@ -24,8 +24,8 @@ from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import SPLITS
 
 # Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
-PLACES = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
-Places = npt.NDArray[np.void]
+OFFSETS = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
+Offsets = npt.NDArray[np.void]
 Check = Callable[[Record, int, int], None]
 
 
@@ -57,25 +57,25 @@ class DamagedShardError(JobError):
     """A shard that does not hold what was written to it."""
 
 
-def write_shard(path: Path, rows: Rows, staged: Callable[[int], Path]) -> Places:
+def write_shard(path: Path, rows: Rows, staged: Callable[[int], Path]) -> Offsets:
     """Writes the frames of `rows` in salted order and returns their PLACES.
 
     `path` is on this machine. A staged file is read once, and its frames go straight to where they belong.
     """
     rows = rows[np.lexsort((rows["row"], rows["chunk"], rows["order"]))]
-    places = np.zeros(len(rows), PLACES)
+    offsets = np.zeros(len(rows), OFFSETS)
     for name in ("chunk", "row", "length"):
-        places[name] = rows[name]
-    places["offset"] = np.cumsum(rows["length"], dtype=np.uint64) - rows["length"]
+        offsets[name] = rows[name]
+    offsets["offset"] = np.cumsum(rows["length"], dtype=np.uint64) - rows["length"]
     by_chunk = np.argsort(rows["chunk"], kind="stable")
     with path.open("wb", buffering=0) as shard:
         for of_chunk in np.split(by_chunk, np.flatnonzero(np.diff(rows["chunk"][by_chunk])) + 1):
             ranges = list(zip(rows["offset"][of_chunk].tolist(), rows["length"][of_chunk].tolist(), strict=True))
             frames = storage.read_ranges(staged(int(rows["chunk"][of_chunk[0]])), ranges)
-            for frame, offset in zip(frames, places["offset"][of_chunk].tolist(), strict=True):
+            for frame, offset in zip(frames, offsets["offset"][of_chunk].tolist(), strict=True):
                 if os.pwrite(shard.fileno(), frame, offset) != len(frame):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    return places
+    return offsets
 
 
 def read_frames(path: Path) -> Iterator[bytes]:
@@ -120,18 +120,18 @@ def check_shard(path: Path, split: str, images: int, labels: int, check: Check =
     return ShardFacts(path.name, split, count, message_bytes, digest.hexdigest())
 
 
-def save(work: Path, facts: ShardFacts, places: Places) -> None:
+def save(work: Path, facts: ShardFacts, offsets: Offsets) -> None:
     """Leaves a shard's facts and places for the publishing step."""
     table = io.BytesIO()
-    np.save(table, places, allow_pickle=False)
+    np.save(table, offsets, allow_pickle=False)
     storage.write(work / "shards" / f"{facts.name}.npy", table.getvalue())
     storage.write(work / "shards" / f"{facts.name}.json", json.dumps(dataclasses.asdict(facts)).encode())
 
 
-def load(work: Path) -> Iterator[tuple[ShardFacts, Places]]:
+def load(work: Path) -> Iterator[tuple[ShardFacts, Offsets]]:
     """Yields what the shards' writers left, in the order of the names."""
     for name in storage.names(work / "shards"):
         if name.endswith(".json"):
             path = work / "shards" / name
-            places = np.load(io.BytesIO(storage.read(path.with_suffix(".npy"))), allow_pickle=False)
-            yield ShardFacts(**json.loads(storage.read(path))), places
+            offsets = np.load(io.BytesIO(storage.read(path.with_suffix(".npy"))), allow_pickle=False)
+            yield ShardFacts(**json.loads(storage.read(path))), offsets

@@ -21,7 +21,7 @@ from PIL import Image
 
 from imageshards.pipeline import storage, tfrecord
 from imageshards.pipeline.facts import CONTENT_DIGITS
-from imageshards.pipeline.index import Tallied
+from imageshards.pipeline.index import Statistics
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import SPLITS
@@ -70,12 +70,12 @@ class Survey:
     remarks: list[str]
 
 
-def survey(version: Path, labels: Sequence[str], tallied: Tallied, metadata: Mapping[str, Any]) -> Survey:
+def survey(version: Path, labels: Sequence[str], statistics: Statistics, metadata: Mapping[str, Any]) -> Survey:
     """Looks at the shards and the index in the folder `version`; `tallied` has counted the rows of the index."""
     index = pq.ParquetFile(storage.open_read(version / "index.parquet"))
     sizes = index.read(["width", "height"])
     hashes = index.read(["phash"])["phash"].to_numpy()
-    alike = _look_alikes(index, hashes, tallied)
+    alike = _look_alikes(index, hashes, statistics)
     bare = _plain(index, hashes, version)
     originals = _originals(sizes["width"].to_numpy(), sizes["height"].to_numpy())
     if metadata["normalization"]["fit"] != "crop":
@@ -85,7 +85,7 @@ def survey(version: Path, labels: Sequence[str], tallied: Tallied, metadata: Map
         *_remarks_on_copies(metadata, alike),
         *_remarks_on_pictures(sizes, bare, metadata),
     ]
-    return Survey(originals, _duplicates(index, tallied.repeated(10 * LISTED)), alike, bare, remarks)
+    return Survey(originals, _duplicates(index, statistics.repeated(10 * LISTED)), alike, bare, remarks)
 
 
 def images_by_label(labels: Sequence[str], metadata: Mapping[str, Any]) -> list[int]:
@@ -135,9 +135,9 @@ def _duplicates(index: pq.ParquetFile, repeated: Sequence[str]) -> list[list[Row
     return sorted(groups.values(), key=oddness)[:LISTED]
 
 
-def _look_alikes(index: pq.ParquetFile, hashes: npt.NDArray[np.uint64], tallied: Tallied) -> LookAlikes:
+def _look_alikes(index: pq.ParquetFile, hashes: npt.NDArray[np.uint64], statistics: Statistics) -> LookAlikes:
     """Returns how many pairs look alike, and the oddest of them: two splits before two labels."""
-    seen = tallied.seen()
+    seen = statistics.seen()
     every = -(-len(seen) // _LOOKED_AT)
     pairs = look_alikes(hashes[::every], seen["content"][::every])
     one, other = seen[pairs["one"] * every], seen[pairs["other"] * every]

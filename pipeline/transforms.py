@@ -94,18 +94,18 @@ class LinkGroups(beam.PTransform):  # type: ignore[misc]
 
 @dataclasses.dataclass
 class DrawSplits(beam.PTransform):  # type: ignore[misc]
-    """ROWS, and the ghosts of the previous version → ROWS with a split."""
+    """ROWS, and those of the previous version's assignments → ROWS with a split."""
 
     rules: Rules
 
-    def expand(self, rows_and_ghosts: Any) -> Any:  # a pair; Beam takes a hint of one for wrong, and logs that
-        rows, ghosts = rows_and_ghosts
+    def expand(self, rows_and_previous: Any) -> Any:  # a pair; Beam takes a hint of one for wrong, and logs that
+        rows, previous_assignments = rows_and_previous
         if self.rules.linked:
             links = beam.pvalue.AsList(rows | "Links" >> LinkGroups(self.rules))
             roots = rows.pipeline | beam.Create([None]) | "Roots" >> beam.Map(lambda _, links: plan.roots(links), links)
             rows = rows | "Merge" >> beam.Map(plan.merge, beam.pvalue.AsSingleton(roots))
         return (
-            (rows, ghosts)
+            (rows, previous_assignments)
             | beam.Flatten()
             | "ByGroup" >> GroupRows(plan.group_range, self.rules)
             | "Settle" >> beam.Map(plan.settle, self.rules)
@@ -137,10 +137,10 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
         path = self.version.unpublished / shard.name(self.version.name)
         with storage.made_here(path) as here:
-            places = shards.write_shard(here, rows, lambda number: self.staging.staged(self.chunks[number]))
+            offsets = shards.write_shard(here, rows, lambda number: self.staging.staged(self.chunks[number]))
         staging = self.staging
         facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels))
-        shards.save(staging.work, facts, places)
+        shards.save(staging.work, facts, offsets)
 
 
 class _AddTotals(beam.CombineFn):  # type: ignore[misc]

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from imageshards.pipeline import checksums, storage, tfrecord
 from imageshards.pipeline.images import Normalization
-from imageshards.pipeline.index import Tallied, read_index
+from imageshards.pipeline.index import Statistics, read_index
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
 from imageshards.pipeline.source import SPLITS, printable
@@ -88,13 +88,13 @@ def _check_shards(
     version: Path, metadata: dict[str, Any], labels: list[str], index: pa.Table, written: dict[str, ShardFacts]
 ) -> Iterator[str]:
     """Yields what is wrong with the shards that the index names, and fills `written` with what the others hold."""
-    how = Normalization.recorded(metadata["normalization"])
+    normalization = Normalization.recorded(metadata["normalization"])
     index = index.select(["shard", *_Rows.COLUMNS]).sort_by([("shard", "ascending"), ("offset", "ascending")])
     names, counts = pc.value_counts(index["shard"]).flatten()
     starts = [0, *pc.cumulative_sum(counts).to_pylist()]
 
     def check(number: int) -> ShardFacts:
-        rows = _Rows(index.slice(starts[number], starts[number + 1] - starts[number]), labels, how)
+        rows = _Rows(index.slice(starts[number], starts[number + 1] - starts[number]), labels, normalization)
         path = version / names[number].as_py()
         return check_shard(path, path.name.split("-")[1].split(".")[0], len(rows), len(labels), rows.check)
 
@@ -117,11 +117,11 @@ class _Rows:
 
     COLUMNS = ("key", "label", "sha256", "width", "height", "offset", "length")
 
-    def __init__(self, rows: pa.Table, labels: Sequence[str], how: Normalization) -> None:
+    def __init__(self, rows: pa.Table, labels: Sequence[str], normalization: Normalization) -> None:
         self._rows = (row for batch in rows.select(self.COLUMNS).to_batches(1024) for row in batch.to_pylist())
         self._length = len(rows)
         self._labels = labels
-        self._how = how
+        self._normalization = normalization
 
     def __len__(self) -> int:
         return self._length
@@ -134,17 +134,20 @@ class _Rows:
         if said != row:
             differs = next((name for name, a, b in zip(self.COLUMNS, said, row, strict=False) if a != b), "presence")
             raise tfrecord.DamagedRecordError(f"{record.key}: index.parquet says otherwise of its {differs}")
-        with Image.open(io.BytesIO(record.image), formats=[self._how.encoding]) as image:
-            size, mode = (self._how.size, self._how.size), "RGB" if self._how.color == "rgb" else "L"
+        with Image.open(io.BytesIO(record.image), formats=[self._normalization.encoding]) as image:
+            size, mode = (
+                (self._normalization.size, self._normalization.size),
+                "RGB" if self._normalization.color == "rgb" else "L",
+            )
             if (image.size, image.mode) != (size, mode):
                 raise tfrecord.DamagedRecordError(f"{record.key}: its image is {image.size} {image.mode}")
 
 
 def _check_counts(metadata: dict[str, Any], info: dict[str, Any], labels: list[str], index: pa.Table) -> Iterator[str]:
-    tallied = Tallied(labels)
+    statistics = Statistics(labels)
     for batch in index.to_batches(1 << 16):
-        tallied.add(batch)
-    counts = tallied.counts()
+        statistics.add(batch)
+    counts = statistics.counts()
     for name, count in counts.items():
         if metadata[name] != count:
             yield f"{checksums.METADATA}: {name} is {metadata[name]}, and index.parquet says {count}"

@@ -10,28 +10,28 @@ from PIL import Image
 
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import UserError
-from imageshards.pipeline.sources.layouts import Reading, read
+from imageshards.pipeline.sources.layouts import SourceDataset, read
 
 from .conftest import Command, draw_tree, save
 
 NAMES = [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(4)]
 
 
-def understood(raw: Path, **options: object) -> Reading:
+def understood(raw: Path, **options: object) -> SourceDataset:
     (reading,) = read(Options(src=str(raw), **options))  # type: ignore[arg-type]
     return reading
 
 
-def corrected(raw: Path, text: str) -> Reading:
+def corrected(raw: Path, text: str) -> SourceDataset:
     (raw / "corrections.csv").write_text(text, encoding="utf-8")
     return understood(raw)
 
 
-def labels(reading: Reading) -> dict[str, str]:
+def labels(reading: SourceDataset) -> dict[str, str]:
     return {source.key: source.label for source in reading.sources}
 
 
-def reasons(reading: Reading) -> dict[str, str]:
+def reasons(reading: SourceDataset) -> dict[str, str]:
     return {reject.file: str(reject.reason) for reject in reading.rejected}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import Reason, UserError
-from imageshards.pipeline.sources.layouts import Reading, read
+from imageshards.pipeline.sources.layouts import SourceDataset, read
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -17,12 +17,12 @@ def tree(root: Path, *names: str) -> Path:
     return root
 
 
-def understood(root: Path, **options: object) -> Reading:
+def understood(root: Path, **options: object) -> SourceDataset:
     (reading,) = read(Options(src=str(root), **options))  # type: ignore[arg-type]
     return reading
 
 
-def labels_by_key(reading: Reading) -> dict[str, str]:
+def labels_by_key(reading: SourceDataset) -> dict[str, str]:
     return {source.key: source.label for source in reading.sources}
 
 

@@ -6,18 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imageshards.pipeline import plan
-from imageshards.pipeline.plan import CARVED, DRAWN, GHOST, GIVEN, UNDECIDED, Rows, Rules
+from imageshards.pipeline.plan import CARVED, DRAWN, GIVEN, PREVIOUS, UNDECIDED, Rows, Rules
 
 SHARES = st.sampled_from([(0.8, 0.1, 0.1), (0.9, 0.1, 0.0), (1.0, 0.0, 0.0), (0.7, 0.15, 0.15), (0.5, 0.25, 0.25)])
 RULES = Rules({DRAWN: (0.8, 0.1, 0.1), CARVED: (0.0, 0.8, 0.2)}, "validation", 1, frozenset())
 
 
-def rows_of(groups: list[int], splits: list[int] | None = None, pool: int = DRAWN) -> Rows:
+def rows_of(groups: list[int], splits: list[int] | None = None, origin: int = DRAWN) -> Rows:
     rows = np.zeros(len(groups), plan.ROWS)
     rows["group"] = [plan.salted("split", str(group)) for group in groups]
     rows["order"] = [plan.salted("order", str(number)) for number in range(len(groups))]
     rows["row"] = np.arange(len(groups))
-    rows["pool"] = pool
+    rows["origin"] = origin
     rows["split"] = UNDECIDED if splits is None else splits
     rows["length"] = 100
     return rows
@@ -91,8 +91,8 @@ def test_what_was_drawn_stays_when_images_are_added(before: int, added: int) -> 
 
 def test_a_given_split_wins_over_a_previous_one_and_settles_its_group() -> None:
     rows = rows_of([1, 1, 1, 2, 2, 3], [UNDECIDED, 1, 2, 0, UNDECIDED, UNDECIDED])
-    rows["pool"][2] = GIVEN
-    rows["pool"][3] = GHOST
+    rows["origin"][2] = GIVEN
+    rows["origin"][3] = PREVIOUS
     settled = plan.settle(rows, RULES)
     assert {int(row): int(split) for row, split in zip(settled["row"], settled["split"], strict=True)} == {
         0: 2,
@@ -105,7 +105,7 @@ def test_a_given_split_wins_over_a_previous_one_and_settles_its_group() -> None:
 
 def test_an_image_of_a_carved_split_never_becomes_training_data() -> None:
     rows = rows_of([1, 1], [0, UNDECIDED])
-    rows["pool"] = [GIVEN, CARVED]
+    rows["origin"] = [GIVEN, CARVED]
     settled = plan.settle(rows, RULES)
     assert settled["split"][settled["row"] == 1].tolist() == [UNDECIDED]
 

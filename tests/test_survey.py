@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from PIL import Image
 
-from imageshards.pipeline.index import Tallied
+from imageshards.pipeline.index import Statistics
 from imageshards.pipeline.survey import survey
 
 from .conftest import Command, draw_tree, save
@@ -21,10 +21,10 @@ def test_copies_plain_pictures_and_rare_labels_are_seen(tmp_path: Path, records:
     assert records(src, "--size", "32")[0] == 0
     version = tmp_path / "data/pets/1.0.0"
     labels = ["cat", "cats", "dog"]
-    tallied = Tallied(labels)
+    statistics = Statistics(labels)
     for batch in pq.read_table(version / "index.parquet").to_batches():
-        tallied.add(batch)
-    seen = survey(version, labels, tallied, json.loads((version / "metadata.json").read_text()))
+        statistics.add(batch)
+    seen = survey(version, labels, statistics, json.loads((version / "metadata.json").read_text()))
     assert [sorted(row["key"] for row in rows) for rows in seen.duplicates] == [["cat/0.png", "dog/copy.png"]]
     assert seen.plain.counts == {"nearly black": 1, "nearly white": 1}
     assert sorted(row["key"] for row in seen.plain.rows) == ["cat/black.png", "cats/white.png"]

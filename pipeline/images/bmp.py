@@ -29,7 +29,7 @@ class _Header:
     colors: int
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes; unused bits of 32 are no transparency unless a mask says so.
 
     Raises:
@@ -37,7 +37,7 @@ def decode(data: bytes, how: Normalization) -> Picture:
     """
     header = _read_header(data)
     size = header.width, abs(header.height)
-    check_pixels(*size, how.max_pixels)
+    check_pixels(*size, normalization.max_pixels)
     if header.compression in (_JPEG, _PNG):
         raise UnreadableError("unsupported-format", "a JPEG or PNG within a BMP: save it as what it is")
     truncated = False
@@ -47,7 +47,7 @@ def decode(data: bytes, how: Normalization) -> Picture:
         image = _masked(data, header)
     else:
         picture = BmpImagePlugin.BmpImageFile(stream(data))
-        truncated = load(picture, keep_truncated=how.keep_truncated)
+        truncated = load(picture, keep_truncated=normalization.keep_truncated)
         image = picture
     return Picture(image, size, profile=_profile(data, header), truncated=truncated)
 

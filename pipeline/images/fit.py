@@ -19,10 +19,10 @@ _FLIPS_Y = (3, 4, 6, 7)
 _SWAPS_AXES = (5, 6, 7, 8)
 
 
-def reduction(width: int, height: int, how: Normalization) -> int:
+def reduction(width: int, height: int, normalization: Normalization) -> int:
     """Returns the factor, 1, 2, 4 or 8, that leaves at least twice the pixels that are stored, each way."""
-    side = max(width, height) if how.fit == "pad" else min(width, height)
-    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or side >= 2 * how.size * factor)
+    side = max(width, height) if normalization.fit == "pad" else min(width, height)
+    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or side >= 2 * normalization.size * factor)
 
 
 def upright_size(picture: Picture) -> tuple[int, int]:
@@ -31,35 +31,37 @@ def upright_size(picture: Picture) -> tuple[int, int]:
     return (height, width) if picture.orientation in _SWAPS_AXES else (width, height)
 
 
-def resize(image: Image.Image, picture: Picture, how: Normalization) -> Image.Image:
+def resize(image: Image.Image, picture: Picture, normalization: Normalization) -> Image.Image:
     """Returns `image`, the picture's pixels, at the size they are stored with; not turned yet, not padded yet."""
-    left, top, right, bottom = _kept(picture, how)
+    left, top, right, bottom = _kept(picture, normalization)
     scale = picture.scale
     box = (left / scale, top / scale, right / scale, bottom / scale)
-    size = _inner_size(picture, how)
+    size = _inner_size(picture, normalization)
     if image.size == size and box == (0, 0, *size):
         return image
     return image.resize(size, Image.Resampling.LANCZOS, box=box)
 
 
-def place(image: Image.Image, picture: Picture, how: Normalization) -> Image.Image:
+def place(image: Image.Image, picture: Picture, normalization: Normalization) -> Image.Image:
     """Turns the resized picture upright, and pads it to the stored square."""
     if picture.orientation in _TURN:
         image = image.transpose(_TURN[picture.orientation])
-    if image.size == (how.size, how.size):
+    if image.size == (normalization.size, normalization.size):
         return image
-    square = Image.new(image.mode, (how.size, how.size), ImageColor.getcolor(how.pad_color, image.mode))
-    square.paste(image, ((how.size - image.width) // 2, (how.size - image.height) // 2))
+    square = Image.new(
+        image.mode, (normalization.size, normalization.size), ImageColor.getcolor(normalization.pad_color, image.mode)
+    )
+    square.paste(image, ((normalization.size - image.width) // 2, (normalization.size - image.height) // 2))
     return square
 
 
-def _kept(picture: Picture, how: Normalization) -> tuple[int, int, int, int]:
+def _kept(picture: Picture, normalization: Normalization) -> tuple[int, int, int, int]:
     """Returns the part of the stored picture that is kept: with `crop` the centre square of the upright picture.
 
     Where the margin is odd the upright picture gives the extra pixel to the right and bottom, so it turns with it.
     """
     width, height = picture.size
-    if how.fit != "crop":
+    if normalization.fit != "crop":
         return 0, 0, width, height
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
@@ -70,9 +72,9 @@ def _kept(picture: Picture, how: Normalization) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def _inner_size(picture: Picture, how: Normalization) -> tuple[int, int]:
-    if how.fit != "pad":
-        return how.size, how.size
+def _inner_size(picture: Picture, normalization: Normalization) -> tuple[int, int]:
+    if normalization.fit != "pad":
+        return normalization.size, normalization.size
     width, height = picture.size
     longer = max(width, height)
-    return max(1, round(width * how.size / longer)), max(1, round(height * how.size / longer))
+    return max(1, round(width * normalization.size / longer)), max(1, round(height * normalization.size / longer))

@@ -27,7 +27,7 @@ _REFUSED = (
 )
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes a file of any format on the list.
 
     Raises:
@@ -35,11 +35,11 @@ def decode(data: bytes, how: Normalization) -> Picture:
     """
     for signatures, decoder in _DECODERS:
         if data.startswith(signatures):
-            return decoder(data, how)
+            return decoder(data, normalization)
     if webp.is_webp(data):
-        return webp.decode(data, how)
+        return webp.decode(data, normalization)
     if heif.is_heif(data):
-        return heif.decode(data, how)
+        return heif.decode(data, normalization)
     what = next((name for signatures, name in _REFUSED if data.startswith(signatures)), "")
     known = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
     raise UnreadableError("unsupported-format", f"it is {what}, and not {known}" if what else f"not a {known} file")

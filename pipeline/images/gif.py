@@ -18,33 +18,33 @@ _MOST_BLOCKS = 1_000_000
 _CONTROL, _EXTENSION, _FRAME = 0xF9, 0x21, 0x2C
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes the first frame on its canvas.
 
     Raises:
       UnreadableError: too-large, too-slow, truncated, corrupt.
     """
     try:
-        return _decode(data, how)
+        return _decode(data, normalization)
     except (struct.error, IndexError) as error:
         raise UnreadableError("truncated", "the file ends before its first frame") from error
 
 
-def _decode(data: bytes, how: Normalization) -> Picture:
+def _decode(data: bytes, normalization: Normalization) -> Picture:
     canvas = struct.unpack_from("<HH", data, 6)
     tables = 13 + _table_size(data[10])
     blocks = _Blocks(data)
     control, frame = blocks.find_frame(tables)
     left, top, width, height, flags = struct.unpack_from("<HHHHB", data, frame + 1)
     size = max(canvas[0], left + width), max(canvas[1], top + height)
-    check_pixels(width, height, how.max_pixels)
-    check_pixels(*size, how.max_pixels)
+    check_pixels(width, height, normalization.max_pixels)
+    check_pixels(*size, normalization.max_pixels)
     start = frame + 10 + _table_size(flags)
     end = blocks.skip(start + 1)
     screen = data[:6] + struct.pack("<HH", width, height) + data[10:tables]
     descriptor = b"," + struct.pack("<HHHH", 0, 0, width, height) + data[frame + 9 : start]
     image = GifImagePlugin.GifImageFile(stream(screen, control, descriptor, data[start:end], b";"))
-    truncated = load(image, keep_truncated=how.keep_truncated)
+    truncated = load(image, keep_truncated=normalization.keep_truncated)
     if size == (width, height):
         return Picture(image, size, truncated=truncated)
     whole = Image.new("RGBA", size)

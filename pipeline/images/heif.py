@@ -17,19 +17,17 @@ def is_heif(data: bytes) -> bool:
     return boxes.is_media(data) and not {*_BRANDS}.isdisjoint(boxes.brands(data))
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes the primary picture. Its own properties turn and crop it; EXIF does not, as the standard says.
 
     Raises:
       UnreadableError: too-large, truncated, corrupt, unsupported-format.
     """
     still = boxes.read_still(data)
-    check_pixels(still.width, still.height, how.max_pixels)
+    check_pixels(still.width, still.height, normalization.max_pixels)
     check_coded_bytes(still.coded_bytes)
-    if still.largest > how.max_pixels or still.coded_pixels > _MORE * how.max_pixels:
-        words = (
-            f"{still.coded_pixels:,} pixels in its tiles are more than {how.max_pixels:,}; --max-pixels sets the limit"
-        )
+    if still.largest > normalization.max_pixels or still.coded_pixels > _MORE * normalization.max_pixels:
+        words = f"{still.coded_pixels:,} pixels in its tiles are more than --max-pixels {normalization.max_pixels:,}"
         raise UnreadableError("too-large", words)
     if still.coded == b"av01":
         return _decode_avif(data, still)

@@ -82,16 +82,16 @@ class _Header:
     interleaved: bool = False  # that scan brings all there is
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes at a DCT scale that leaves at least twice the stored pixels, a fifth of the work on 12 megapixels.
 
     Raises:
       UnreadableError: too-large, too-slow, truncated, corrupt, unsupported-color, unsupported-format.
     """
     header = _read_header(data)
-    _check(header, how)
-    scale = fit.reduction(header.width, header.height, how)
-    image, truncated = _pixels(data, header, scale, keep_truncated=how.keep_truncated)
+    _check(header, normalization)
+    scale = fit.reduction(header.width, header.height, normalization)
+    image, truncated = _pixels(data, header, scale, keep_truncated=normalization.keep_truncated)
     size = header.width, header.height
     return Picture(image, size, exif_orientation(header.exif), header.profile, truncated, scale)
 
@@ -144,13 +144,13 @@ def _segments(data: bytes) -> Iterator[_Segment]:
     raise UnreadableError("too-slow", f"more than {_MOST_SEGMENTS:,} segments; save it again")
 
 
-def _check(header: _Header, how: Normalization) -> None:
+def _check(header: _Header, normalization: Normalization) -> None:
     if header.marker in _OTHER_FRAMES:
         words = f"{_OTHER_FRAMES[header.marker]}, which few programs read: save it as a baseline JPEG"
         raise UnreadableError("unsupported-format", words)
     if not header.marker or not header.scan:
         raise UnreadableError("truncated", "the file ends before its first pixel")
-    check_pixels(header.width, header.height, how.max_pixels)
+    check_pixels(header.width, header.height, normalization.max_pixels)
     if header.precision != 8:
         raise UnreadableError("unsupported-color", f"{header.precision} bits a sample: save it with 8")
     if len(header.components) not in _COLORS:

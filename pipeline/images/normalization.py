@@ -40,7 +40,7 @@ class Normalized:
     profile: ProfileUse
 
 
-def normalize(data: bytes, how: Normalization) -> Normalized:
+def normalize(data: bytes, normalization: Normalization) -> Normalized:
     """Returns the upright, fitted, resized and encoded picture of the image file `data`.
 
     Raises:
@@ -49,12 +49,12 @@ def normalize(data: bytes, how: Normalization) -> Normalized:
     if not data:
         raise UnreadableError("empty", "the file has no bytes")
     with decoder_errors():
-        picture = formats.decode(data, how)
-        resized = fit.resize(color.expanded(picture.image), picture, how)
-        finished, profile = color.finished(resized, picture.profile, how.color)
-        placed = fit.place(finished, picture, how)
-    as_it_is = picture.as_it_is and placed is picture.image and how.encoding == "png"
-    encoded = data if as_it_is else _encode(placed, how)
+        picture = formats.decode(data, normalization)
+        resized = fit.resize(color.expanded(picture.image), picture, normalization)
+        finished, profile = color.finished(resized, picture.profile, normalization.color)
+        placed = fit.place(finished, picture, normalization)
+    as_it_is = picture.as_it_is and placed is picture.image and normalization.encoding == "png"
+    encoded = data if as_it_is else _encode(placed, normalization)
     return Normalized(encoded, *fit.upright_size(picture), difference_hash(placed), picture.truncated, profile)
 
 
@@ -69,12 +69,12 @@ def difference_hash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(levels[:, 1:] > levels[:, :-1]).tobytes(), "big")
 
 
-def _encode(picture: Image.Image, how: Normalization) -> bytes:
+def _encode(picture: Image.Image, normalization: Normalization) -> bytes:
     bare = Image.new(picture.mode, picture.size)  # without comments and profiles of the source
     bare.paste(picture)
     buffer = io.BytesIO()
-    if how.encoding == "jpeg":
-        bare.save(buffer, "JPEG", quality=how.quality, subsampling=0)
+    if normalization.encoding == "jpeg":
+        bare.save(buffer, "JPEG", quality=normalization.quality, subsampling=0)
     else:
         bare.save(buffer, "PNG")
     return buffer.getvalue()

@@ -58,7 +58,7 @@ class _Header:
         return total
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes the still picture.
 
     Raises:
@@ -66,12 +66,12 @@ def decode(data: bytes, how: Normalization) -> Picture:
     """
     chunks = list(_chunks(data))
     header = _read_header(chunks)
-    check_pixels(header.width, header.height, how.max_pixels)
+    check_pixels(header.width, header.height, normalization.max_pixels)
     pixels = [chunk for chunk in chunks if chunk.kind == b"IDAT"]
-    _check_stream(pixels, header.stream_bytes(), keep_truncated=how.keep_truncated)
+    _check_stream(pixels, header.stream_bytes(), keep_truncated=normalization.keep_truncated)
     kept = [part for chunk in chunks for part in _for_pillow(chunk, header)]
     image = PngImagePlugin.PngImageFile(stream(memoryview(SIGNATURE), *kept))
-    truncated = load(image, keep_truncated=how.keep_truncated)
+    truncated = load(image, keep_truncated=normalization.keep_truncated)
     others = {chunk.kind: chunk for chunk in chunks if chunk.kind in (b"iCCP", b"eXIf")}
     exif = others.get(b"eXIf")
     only_pixels = {chunk.kind for chunk in chunks} == {b"IHDR", b"IDAT", b"IEND"} and data.endswith(_END)

@@ -21,7 +21,7 @@ _CODERS = {34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "L
 _NUMBERS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes the first page. Pillow turns it upright while it loads.
 
     Raises:
@@ -31,24 +31,26 @@ def decode(data: bytes, how: Normalization) -> Picture:
         tags = Tags(data)
     except (ValueError, struct.error) as error:
         raise UnreadableError("corrupt", "its header is damaged") from error
-    _check(tags, data, how)
+    _check(tags, data, normalization)
     cut = _ends_within_pixels(tags, data)
-    if cut and not how.keep_truncated:
+    if cut and not normalization.keep_truncated:
         raise UnreadableError("truncated", "the file ends within its pixels")
     image = _open(tags, data)
-    truncated = load(image, keep_truncated=how.keep_truncated) or cut
+    truncated = load(image, keep_truncated=normalization.keep_truncated) or cut
     profile = tags.span(_PROFILE)
     return Picture(image, image.size, profile=None if profile is None else bytes(profile), truncated=truncated)
 
 
-def _check(tags: Tags, data: bytes, how: Normalization) -> None:
+def _check(tags: Tags, data: bytes, normalization: Normalization) -> None:
     """Refuses what would take too much memory, and raw photos, whose first page is a thumbnail."""
     width, height = (tags.integer(number, 0) for number in (_WIDTH, _HEIGHT))
     if not tags.complete or not all(map(tags.reaches, _NEEDED)) or not width or not height:
         raise UnreadableError("truncated", "the file ends within its table of tags")
     if tags.values_size() > len(data):
         raise UnreadableError("corrupt", "its tags take more bytes than the file has")
-    check_pixels(max(width, tags.integer(_TILE_WIDTH, 0)), max(height, tags.integer(_TILE_HEIGHT, 0)), how.max_pixels)
+    check_pixels(
+        max(width, tags.integer(_TILE_WIDTH, 0)), max(height, tags.integer(_TILE_HEIGHT, 0)), normalization.max_pixels
+    )
     if tags.integers(_DNG) or (tags.integer(_SUBFILE, 0) & 1 and tags.integers(_SUBTABLES)):
         raise UnreadableError("unsupported-format", "a camera's raw file: develop it, and save it as JPEG")
 

@@ -21,7 +21,7 @@ def is_webp(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
-def decode(data: bytes, how: Normalization) -> Picture:
+def decode(data: bytes, normalization: Normalization) -> Picture:
     """Decodes the still picture, or the first frame on its canvas.
 
     Raises:
@@ -32,16 +32,16 @@ def decode(data: bytes, how: Normalization) -> Picture:
     orientation = exif_orientation(chunks.get(b"EXIF"))
     profile = bytes(chunks[b"ICCP"]) if b"ICCP" in chunks else None
     if b"ANMF" not in chunks:
-        image = _frame(chunks, how)
+        image = _frame(chunks, normalization)
         return Picture(image, image.size, orientation, profile)
     head = bytes(chunks[b"VP8X"][4:10]) + bytes(chunks[b"ANMF"][:6])
     if len(head) < 12:
         raise UnreadableError("truncated", "the file ends before its first frame")
     width, height, left, top = (int.from_bytes(head[at : at + 3], "little") for at in range(0, 12, 3))
     size = width + 1, height + 1
-    check_pixels(*size, how.max_pixels)
+    check_pixels(*size, normalization.max_pixels)
     canvas = Image.new("RGBA", size)
-    canvas.paste(_frame(dict(_chunks(chunks[b"ANMF"][16:])), how).convert("RGBA"), (2 * left, 2 * top))
+    canvas.paste(_frame(dict(_chunks(chunks[b"ANMF"][16:])), normalization).convert("RGBA"), (2 * left, 2 * top))
     return Picture(canvas, size, orientation, profile)
 
 
@@ -64,13 +64,13 @@ def _chunks(view: memoryview) -> Iterator[_Chunk]:
     raise UnreadableError("too-slow", f"more than {_MOST_CHUNKS:,} chunks; save it again")
 
 
-def _frame(chunks: dict[bytes, memoryview], how: Normalization) -> Image.Image:
+def _frame(chunks: dict[bytes, memoryview], normalization: Normalization) -> Image.Image:
     """Decodes the pixels of one frame, as a file of their own."""
     kind = next((kind for kind in (b"VP8 ", b"VP8L") if kind in chunks), None)
     if kind is None:
         raise UnreadableError("truncated", "the file ends before its first pixel")
     width, height = _size(kind, chunks[kind])
-    check_pixels(width, height, how.max_pixels)
+    check_pixels(width, height, normalization.max_pixels)
     if kind == b"VP8 ":
         check_coded_bytes(len(chunks[kind]))
     body = _chunk(kind, chunks[kind])

@@ -54,7 +54,7 @@ _FEW = 3  # so many images may each have a label of their own
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class SourceDataset:
     """What was understood of one dataset's SRC. `why` gives the layout's reason, `notes` what else to know."""
 
     options: Options
@@ -74,7 +74,7 @@ class Reading:
         return len(self.sources) + sum(not reject.is_row for reject in self.rejected)
 
 
-def read(options: Options) -> list[Reading]:
+def read(options: Options) -> list[SourceDataset]:
     """Returns what SRC holds: one reading, or one for each dataset in a folder of datasets.
 
     Raises:
@@ -83,7 +83,7 @@ def read(options: Options) -> list[Reading]:
     if is_archive(options.src):
         inside = dataclasses.replace(options, src=str(unpacked(options.src, options.out)))
         note = f"unpacked from {options.src}, and used again until that changes"
-        return [dataclasses.replace(reading, notes=[note, *reading.notes]) for reading in read(inside)]
+        return [dataclasses.replace(dataset, notes=[note, *dataset.notes]) for dataset in read(inside)]
     selection = Selection(options.exclude, options.include)
     listing = list_files(options.src, follow_outside=options.follow_outside, selection=selection)
     without_corrections, corrections = take_corrections(listing, options)
@@ -95,15 +95,15 @@ def read(options: Options) -> list[Reading]:
         raise UserError(
             f"{corrections}: SRC holds {len(names)} datasets ({_some(names)}); put a {NAME} into the folder of each"
         )
-    readings = []
+    found = []
     for name in names:
         below = dataclasses.replace(options, src=f"{options.src.rstrip('/')}/{name}", dataset="")
         listing = list_files(below.src, follow_outside=options.follow_outside, selection=selection.below(name))
-        readings.append(read_dataset(listing, below))
-    return readings
+        found.append(read_dataset(listing, below))
+    return found
 
 
-def read_dataset(listing: Listing, options: Options, tables: Tables | None = None) -> Reading:
+def read_dataset(listing: Listing, options: Options, tables: Tables | None = None) -> SourceDataset:
     """Returns the labelled sources of one dataset, in the order of their keys."""
     if not listing.images:
         raise UserError(_no_images(listing, options))
@@ -132,11 +132,11 @@ def read_dataset(listing: Listing, options: Options, tables: Tables | None = Non
     if sources.distinct("split") == ["train"] and not options.test_from:
         sources = sources.without("split")
         notes.append("only train is given, so validation and test are drawn from it; --split 100 keeps all in train")
-    reading = Reading(
+    dataset = SourceDataset(
         options, listing.root, listing.ignored(), layout, why, sources, rejected, labels, notes, read.examples
     )
-    _check(reading, tables)
-    return reading
+    _check(dataset, tables)
+    return dataset
 
 
 def detect(listing: Listing, tables: Tables, options: Options) -> tuple[Layout, str]:
@@ -454,19 +454,19 @@ def _notes(sources: Sources, labels: list[str]) -> list[str]:
     return notes
 
 
-def _check(reading: Reading, tables: Tables) -> None:
-    options, sources = reading.options, reading.sources
-    unwanted = [reject for reject in reading.rejected if not reject.is_asked_for]
+def _check(dataset: SourceDataset, tables: Tables) -> None:
+    options, sources = dataset.options, dataset.sources
+    unwanted = [reject for reject in dataset.rejected if not reject.is_asked_for]
     if unwanted and options.strict:
         raise UserError(f"{options.src}: --strict, and {len(unwanted)} would be rejected:\n{_lines(unwanted[:10])}")
-    if not sources and tables.unclear and _is_guess(options, reading.layout):
+    if not sources and tables.unclear and _is_guess(options, dataset.layout):
         raise UserError(no_label(tables.unclear[0], options))
     if not sources:
         raise UserError(
-            f"{options.src}: no image has a label ({reading.layout}, {reading.why}):\n{_lines(reading.rejected[:5])}"
+            f"{options.src}: no image has a label ({dataset.layout}, {dataset.why}):\n{_lines(dataset.rejected[:5])}"
         )
-    if _is_guess(options, reading.layout):
-        _check_guess(reading, tables)
+    if _is_guess(options, dataset.layout):
+        _check_guess(dataset, tables)
     carve = options.carve()
     if carve and carve[0] not in sources.distinct("split"):
         raise UserError(f"--test-from {options.test_from}: the source gives no {carve[0]} split to carve from")
@@ -482,13 +482,13 @@ def _is_guess(options: Options, layout: Layout) -> bool:
     return options.layout == "auto" and not told[layout]
 
 
-def _check_guess(reading: Reading, tables: Tables) -> None:
+def _check_guess(dataset: SourceDataset, tables: Tables) -> None:
     """Refuses a label for all images, or one an image, where that was only guessed."""
-    labels, sources, layout = reading.labels, reading.sources, reading.layout
+    labels, sources, layout = dataset.labels, dataset.sources, dataset.layout
     if len(labels) > 1 and not len(labels) == len(sources) > _FEW:
         return
     if tables.unclear and layout != "manifest":
-        raise UserError(no_label(tables.unclear[0], reading.options))
+        raise UserError(no_label(tables.unclear[0], dataset.options))
     what = f"every image would have the label {labels[0]!r}" if len(labels) == 1 else "every image has another label"
     where = {
         "folders": "labels come from folders",
@@ -502,7 +502,7 @@ def _check_guess(reading: Reading, tables: Tables) -> None:
     }[layout]
     passed = "".join(f"\n  {words}" for words in tables.passed_over())
     such = f" (such as {sources[0].key})"
-    raise UserError(f"{reading.options.src}: {where}, but {what}{such}; {advice}{passed}")
+    raise UserError(f"{dataset.options.src}: {where}, but {what}{such}; {advice}{passed}")
 
 
 def _no_images(listing: Listing, options: Options) -> str:
