@@ -55,6 +55,14 @@ ULTRALYTICS = [
     {"type": "image", "file": "1.jpg", "annotations": {"classification": [0]}},
     {"type": "image", "file": "2.jpg", "annotations": {"classification": [1]}},
 ]
+SEVERAL_CLASSES = [
+    {"source-ref": f"{number}.jpg", "pets": [number], "pets-metadata": {"class-map": {str(number): label}}}
+    for number, label in ((1, "cat"), (2, "dog"))
+]
+PRODIGY = [
+    {"image": "1.jpg", "label": "cat", "answer": "accept"},
+    {"image": "2.jpg", "options": [{"id": "cat"}, {"id": "dog"}], "accept": ["dog"], "answer": "accept"},
+]
 CVAT = """<annotations><image name="1.jpg"><tag label="cat"/></image>
 <image name="2.jpg"><tag label="dog"/><box/></image>
 </annotations>"""
@@ -91,6 +99,8 @@ def column(table: Table | None, role: Role) -> list[str | None]:
         ("a.jsonl", lines(LABELLING)),
         ("a.manifest", lines(AUGMENTED)),
         ("a.ndjson", lines(ULTRALYTICS)),
+        ("a.manifest", lines(SEVERAL_CLASSES)),
+        ("a.jsonl", lines(PRODIGY)),
         ("a.lst", "0\tcat\t1.jpg\n1\tdog\t2.jpg\n"),
         ("a.xml", CVAT),
     ],
@@ -114,6 +124,15 @@ def test_forms_that_say_what_their_values_mean(tmp_path: Path, name: str, conten
         ("a.csv", "1.jpg|cat\r2.jpg|dog\r"),
         ("a.txt", "1.jpg cat\n\n# a remark\n2.jpg dog\n"),
         ("a.csv", "\ufeff1.jpg,cat\n2.jpg,dog\n"),
+        ("a.csv", "# made in May\n1.jpg,cat\n2.jpg,dog\n"),
+        ("a.csv", "Pets of 2020,,\n,,\n1.jpg,cat,x\n2.jpg,dog,x\n"),
+        ("a.csv", "'1.jpg','cat'\n'2.jpg','dog'\n"),
+        ("a.txt", '"1.jpg" "cat"\n"2.jpg" "dog"\n'),
+        ("a.txt", "2\n1.jpg cat\n2.jpg dog\n"),
+        ("a.json", '[["1.jpg", "cat"], ["2.jpg", "dog"]]'),
+        ("a.json", '{"file": ["1.jpg", "2.jpg"], "label": ["cat", "dog"]}'),
+        ("a.json", '{"file": {"0": "1.jpg", "1": "2.jpg"}, "label": {"0": "cat", "1": "dog"}}'),
+        ("a.json", '{"columns": ["file", "label"], "data": [["1.jpg", "cat"], ["2.jpg", "dog"]]}'),
         ("a.csv", "1.jpg,cat\n2.jpg,dog\n".encode("utf-16")),
     ],
 )
@@ -144,6 +163,66 @@ def test_several_tags_are_joined(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a.jsonl", '{"file": "1.jpg", "tags": ["red", "car"]}\n'))
     assert table is not None
     assert table.columns[1].to_pylist() == ["red|car"]
+
+
+def test_row_names_of_r_have_no_header(tmp_path: Path) -> None:
+    for name, text in (
+        ("a.csv", '"file","kind"\n"1","1.jpg","cat"\n"2","2.jpg","dog"\n'),
+        ("a.txt", '"file" "kind"\n"1" "1.jpg" "cat"\n"2" "2.jpg" "dog"\n'),
+    ):
+        table = read_table(write(tmp_path, name, text))
+        assert table is not None
+        assert [values[0].as_py() for values in table.columns] == ["", "file", "kind"]
+        assert table.columns[2].to_pylist() == ["kind", "cat", "dog"]
+
+
+def test_cells_that_hold_objects_become_columns(tmp_path: Path) -> None:
+    text = 'image,choice\n1.jpg,"{""choices"": [""cat"", ""dog""]}"\n2.jpg,\n'
+    table = read_table(write(tmp_path, "a.csv", text))
+    assert table is not None
+    assert [values.to_pylist() for values in table.columns] == [
+        ["image", "1.jpg", "2.jpg"],
+        ["choice.choices", "cat|dog", None],
+    ]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"train": [{"file": "1.jpg", "label": "cat"}], "val": [{"file": "2.jpg", "label": "dog"}]},
+        {"train": {"cat": ["1.jpg"]}, "val": {"dog": ["2.jpg"]}},
+        {"train": {"1.jpg": "cat"}, "val": {"2.jpg": "dog"}},
+        {"train": [["1.jpg", "cat"]], "val": [["2.jpg", "dog"]]},
+        {"train": ["1.jpg"], "val": ["2.jpg"]},
+    ],
+)
+def test_splits_that_are_keys(tmp_path: Path, parts: object) -> None:
+    table = read_table(write(tmp_path, "a.json", json.dumps(parts)))
+    assert column(table, "split") == ["train", "val"]
+    assert table is not None
+    assert table.columns[0].to_pylist() == ["1.jpg", "2.jpg"]
+
+
+def test_an_object_an_image(tmp_path: Path) -> None:
+    item = {"1.jpg77": {"filename": "1.jpg", "regions": [], "file_attributes": {"class": "cat"}}}
+    table = read_table(write(tmp_path, "a.json", json.dumps(item)))
+    assert table is not None
+    assert table.header == ["key", "filename", "file_attributes.class"]
+
+
+def test_annotators_who_disagree_have_a_row_each(tmp_path: Path) -> None:
+    choices = [
+        {"completed_by": by, "created_at": at, "result": [{"value": {"choices": [choice]}}]}
+        for by, at, choice in ((1, "2", "cat"), (1, "1", "cow"), (2, "1", "dog"), (3, "1", "cat"))
+    ]
+    tasks = [{"data": {"image": "1.jpg"}, "annotations": choices}]
+    table = read_table(write(tmp_path, "a.json", json.dumps(tasks)))
+    assert column(table, "label") == ["cat", "dog"]
+
+
+def test_what_an_annotator_did_not_accept_has_no_label(tmp_path: Path) -> None:
+    rejected = {"image": "3.jpg", "label": "cat", "answer": "reject"}
+    assert column(read_table(write(tmp_path, "a.jsonl", lines([*PRODIGY, rejected]))), "label") == ["cat", "dog", None]
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -182,6 +261,8 @@ def test_a_legacy_encoding_is_named(tmp_path: Path) -> None:
         ("a.jsonl", "not json\n", "line 1"),
         ("a.xml", '<!DOCTYPE a [<!ENTITY x "y">]><annotations>&x;</annotations>', "no XML"),
         ("a.xlsx", b"PK", "save the sheet as CSV"),
+        ("a.csv.gz", b"\x1f\x8b", "compressed; unpack it"),
+        ("a.yaml", "1.jpg: cat\n2.jpg: dog\n", "names pictures, and is no table"),
         ("a.parquet", b"PAR1", "no Parquet file"),
         (
             "a.json",

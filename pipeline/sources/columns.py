@@ -27,6 +27,8 @@ _LABEL = (
         "groundtruth",
         "gt",
         "choice",
+        "choices",
+        "tagname",
         "breed",
         "species",
         "diagnosis",
@@ -197,8 +199,8 @@ class _Choice:
         width = len(self.table.columns)
         if said in self.table.header:
             return self.table.header.index(said)
-        if said.isdigit() and 1 <= int(said) <= width:
-            return int(said) - 1
+        if said in (numbers := [str(number) for number in range(1, width + 1)]):
+            return numbers.index(said)
         has = ", ".join(repr(printable(name)) for name in self.table.header) or f"1 to {width}"
         raise UserError(f"--{role}-column {said!r}: {{table}} has the columns {has}")
 

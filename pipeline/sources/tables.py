@@ -87,7 +87,7 @@ def find(listing: Listing, options: Options) -> Tables:
         try:
             one = _open(path, name, posixpath.dirname(name), names, options)
         except NotReadableError as error:
-            if _TELLING.search(posixpath.basename(name)) or posixpath.splitext(name)[1].lower() in REFUSED:
+            if _TELLING.search(posixpath.basename(name)) or name.lower().endswith(REFUSED):
                 found.unreadable.append((name, str(error)))
             else:
                 found.notes.append(f"{name} is not used: {error}")
@@ -114,8 +114,7 @@ def _names_labels(table: Table) -> bool:
 
 def _candidates(listing: Listing) -> Iterable[tuple[Path, str]]:
     """Yields the files that may be tables; not those that are about a single picture, and have its name."""
-    suffixes = (*SUFFIXES, *REFUSED)
-    others = [file for file in listing.others if file.suffix in suffixes]
+    others = [file for file in listing.others if file.suffix in SUFFIXES or file.key.lower().endswith(REFUSED)]
     if len(others) > 1:
         stems = pc.replace_substring_regex(listing.images.rows["key"], r"^(?:.*/)?([^/]+?)(?:\.[^./]*)?$", r"\1")
         mine = pa.array([posixpath.splitext(posixpath.basename(file.key))[0] for file in others], pa.large_string())

@@ -13,6 +13,7 @@ from typing import Any
 from imageshards.pipeline import storage
 from imageshards.pipeline.sources.readers import (
     augmented_manifest,
+    by_split,
     coco,
     cvat,
     datumaro,
@@ -22,6 +23,7 @@ from imageshards.pipeline.sources.readers import (
     label_studio,
     mapping,
     parquet,
+    prodigy,
     text_list,
     ultralytics,
 )
@@ -35,7 +37,9 @@ ENTRIES: tuple[Callable[[list[Entry]], Table | None], ...] = (
     google.read,
     augmented_manifest.read,
     ultralytics.read,
+    prodigy.read,
     entries.objects,
+    entries.rows,
 )
 TEXTS: dict[str, Callable[[str], Table | None]] = {
     ".csv": delimited.read,
@@ -45,6 +49,8 @@ TEXTS: dict[str, Callable[[str], Table | None]] = {
     ".txt": text_list.read,
     ".list": text_list.read,
     ".xml": cvat.read,
+    ".yaml": text_list.refuse_names,
+    ".yml": text_list.refuse_names,
 }
 JSON = (".json",)
 JSON_LINES = (".jsonl", ".ndjson", ".manifest")
@@ -60,8 +66,16 @@ _REFUSED = {
     **dict.fromkeys(
         (".tfrecord", ".tfrecords", ".rec", ".arrow", ".feather"), "a container of records; write out files and a table"
     ),
+    **dict.fromkeys(
+        [
+            f"{suffix}{packed}"
+            for suffix in (".csv", ".tsv", ".txt", ".json", ".jsonl")
+            for packed in (".gz", ".bz2", ".xz")
+        ],
+        "compressed; unpack it",
+    ),
 }
-REFUSED = frozenset(_REFUSED)
+REFUSED = tuple(_REFUSED)
 """Files that may well hold the labels, and cannot be read."""
 
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -79,8 +93,8 @@ def read_table(path: Path, encoding: str = "") -> Table | None:
       NotReadableError: it looks like a table, and cannot be used.
     """
     suffix = PurePosixPath(path.name).suffix.lower()
-    if suffix in _REFUSED:
-        raise NotReadableError(f"it is {_REFUSED[suffix]}")
+    if (refused := next((ending for ending in _REFUSED if path.name.lower().endswith(ending)), None)) is not None:
+        raise NotReadableError(f"it is {_REFUSED[refused]}")
     content = storage.read(path)
     if suffix in PARQUET:
         return parquet.read(content)
@@ -100,9 +114,10 @@ def _of_text(text: str, suffix: str) -> Table | None:
 
 
 def _of_document(document: Any) -> Table | None:
+    """Returns the table of a JSON document; None where it holds no entries that are known."""
     if isinstance(document, list):
         return _first(ENTRIES, list(enumerate(document, 1)))
-    table = _first(DOCUMENTS, document)
+    table = by_split.read(document, _of_document) or _first(DOCUMENTS, document)
     if table is None and isinstance(document, dict):
         for value in document.values():  # {"version": 1, "items": [{…}, …]}
             if isinstance(value, list) and value and isinstance(value[0], dict):

@@ -25,5 +25,13 @@ def read(entries: list[Entry]) -> Table | None:
 
 def _row(item: dict[str, Any], job: str) -> dict[Role, str | None]:
     about = item.get(job + _TWIN)
-    name = about.get("class-name") if isinstance(about, dict) else None
-    return {"file": text_of(item["source-ref"]), "label": text_of(name if name is not None else item.get(job))}
+    names = about if isinstance(about, dict) else {}
+    label = text_of(names["class-name"]) if "class-name" in names else _several(item.get(job), names.get("class-map"))
+    return {"file": text_of(item["source-ref"]), "label": label}
+
+
+def _several(classes: Any, names: Any) -> str | None:
+    """Returns the names of the classes of a job with several labels an image."""
+    if not isinstance(classes, list) or not isinstance(names, dict):
+        return text_of(classes)
+    return "|".join(text_of(names.get(str(number))) or str(number) for number in classes) or None

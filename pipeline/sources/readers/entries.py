@@ -45,11 +45,23 @@ def lines(text: str) -> tuple[list[Entry], list[tuple[int, str]]]:
 
 def objects(entries: list[Entry]) -> Table | None:
     """Returns the table of a list of objects, a column for each path to a value, as in annotation.class."""
-    flat = [(number, dict(_flat(item))) for number, item in entries if isinstance(item, dict)]
-    if not flat:
+    found = [(number, dict(flat(item))) for number, item in entries if isinstance(item, dict)]
+    if not found:
         return None
-    header = list(dict.fromkeys(name for _, item in flat for name in item))
-    return table_of(((number, [item.get(name) for name in header]) for number, item in flat), header)
+    header = list(dict.fromkeys(name for _, item in found for name in item))
+    return table_of(((number, [item.get(name) for name in header]) for number, item in found), header)
+
+
+def rows(entries: list[Entry]) -> Table | None:
+    """Returns the table of a list of lists, a row each; None where the entries are none."""
+    if not entries or not all(isinstance(item, list) for _, item in entries):
+        return None
+    return table_of((number, cells(item)) for number, item in entries)
+
+
+def cells(row: Any) -> list[str | None]:
+    """Returns a list of values as the cells of a row."""
+    return [text_of(cell) for cell in row] if isinstance(row, list | tuple) else []
 
 
 def text_of(value: Any) -> str | None:
@@ -61,7 +73,9 @@ def text_of(value: Any) -> str | None:
         return text_of(value[0])
     if isinstance(value, dict):
         named = [
-            value[name] for name in ("displayName", "display_name", "label", "name", "class_name") if name in value
+            value[name]
+            for name in ("displayName", "display_name", "label", "name", "class_name", "tagName")
+            if name in value
         ]
         return text_of(named[0]) if named else None
     if isinstance(value, bool):
@@ -71,11 +85,12 @@ def text_of(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int | float) else None
 
 
-def _flat(item: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+def flat(item: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yields the values in an object, also of objects in it, each with its path, as in annotation.class."""
     for name, given in item.items():
         value = given[0] if isinstance(given, list) and len(given) == 1 else given
         if isinstance(value, dict) and depth < _DEPTH:
-            yield from _flat(value, f"{prefix}{name}.", depth + 1)
+            yield from flat(value, f"{prefix}{name}.", depth + 1)
         elif isinstance(value, list) and value and all(isinstance(part, str) for part in value):
             yield prefix + name, "|".join(value)  # several tags, which are asked about
         elif (text := text_of(value)) is not None:

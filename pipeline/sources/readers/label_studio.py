@@ -1,5 +1,6 @@
-"""Label Studio's JSON: tasks, whose newest annotation holds the choice. (Its JSON-MIN and CSV are plain tables.)"""
+"""Label Studio's JSON: tasks, with each annotator's newest choice. (Its JSON-MIN and CSV are plain tables.)"""
 
+from collections.abc import Iterator
 from typing import Any
 
 from imageshards.pipeline.sources.readers.entries import Entry, text_of
@@ -13,23 +14,34 @@ def read(entries: list[Entry]) -> Table | None:
         isinstance(task.get("data"), dict) and ("annotations" in task or "completions" in task) for _, task in tasks
     ):
         return None
-    return records((number, _row(task)) for number, task in tasks)
+    return records((number, row) for number, task in tasks for row in _rows(task))
 
 
-def _row(task: dict[str, Any]) -> dict[Role, str | None]:
+def _rows(task: dict[str, Any]) -> list[dict[Role, str | None]]:
+    """Returns a row for each choice that was made: several where annotators disagree."""
     data = task["data"]
     files = [
         value for name, value in data.items() if isinstance(value, str) and ("image" in name.lower() or "/" in value)
     ]
-    return {"file": next(iter(files), None) or text_of(task.get("file_upload")), "label": _choice(task)}
+    file = next(iter(files), None) or text_of(task.get("file_upload"))
+    return [{"file": file, "label": label} for label in dict.fromkeys(_choices(task))] or [{"file": file}]
 
 
-def _choice(task: dict[str, Any]) -> str | None:
+def _choices(task: dict[str, Any]) -> Iterator[str]:
     found = task.get("annotations") or task.get("completions") or []
     done = [one for one in found if isinstance(one, dict) and not one.get("was_cancelled") and not one.get("skipped")]
+    heard = set()
     for annotation in sorted(done, key=lambda one: str(one.get("created_at")), reverse=True):
-        for result in annotation.get("result") or []:
-            value = result.get("value") if isinstance(result, dict) else None
-            if isinstance(value, dict) and isinstance(value.get("choices"), list):
-                return "|".join(map(str, value["choices"]))
+        choice = _choice(annotation)
+        annotator = str(annotation.get("completed_by"))
+        if choice is not None and annotator not in heard:
+            heard.add(annotator)
+            yield choice
+
+
+def _choice(annotation: dict[str, Any]) -> str | None:
+    for result in annotation.get("result") or []:
+        value = result.get("value") if isinstance(result, dict) else None
+        if isinstance(value, dict) and isinstance(value.get("choices"), list):
+            return "|".join(map(str, value["choices"]))
     return None

@@ -1,9 +1,15 @@
-"""JSON objects whose keys are files or labels: {file: label}, {label: [files]}, and FiftyOne's labels.json."""
+"""JSON objects whose keys are files or labels: {file: label}, {label: [files]}, FiftyOne's labels.json.
+
+Or names of columns, as pandas writes them, or numbers of entries.
+"""
 
 from typing import Any
 
-from imageshards.pipeline.sources.readers.entries import text_of
-from imageshards.pipeline.sources.table import Table, records
+from imageshards.pipeline.sources.listing import IMAGE_SUFFIXES
+from imageshards.pipeline.sources.readers.entries import cells, objects, text_of
+from imageshards.pipeline.sources.table import Table, records, table_of
+
+_PICTURES = tuple(IMAGE_SUFFIXES)
 
 
 def read(item: Any) -> Table | None:
@@ -13,13 +19,33 @@ def read(item: Any) -> Table | None:
     if isinstance(item.get("labels"), dict) and set(item) <= {"classes", "labels", "info"}:
         return _fiftyone(item["labels"], item.get("classes"))
     values = list(item.values())
+    if (table := _columns(item)) is not None:
+        return table
     if all(isinstance(value, list) and all(isinstance(name, str) for name in value) for value in values):
         pairs = ((name, label) for label, names in item.items() for name in names)
         return records((number, {"file": name, "label": label}) for number, (name, label) in enumerate(pairs, 1))
     if all(text_of(value) is not None or value is None for value in values):
         pairs_of = enumerate(item.items(), 1)
         return records((number, {"file": name, "label": text_of(value)}) for number, (name, value) in pairs_of)
+    if all(isinstance(value, dict) for value in values):
+        return objects([(number, {"key": key, **value}) for number, (key, value) in enumerate(item.items(), 1)])
     return None
+
+
+def _columns(item: dict[str, Any]) -> Table | None:
+    """Returns the table of an object that has a list, or an object with a number a row, for each column."""
+    if set(item) >= {"columns", "data"} and isinstance(item["data"], list) and isinstance(item["columns"], list):
+        rows = ((number, cells(row)) for number, row in enumerate(item["data"], 1))
+        return table_of(rows, list(map(str, item["columns"])))
+    columns = list(item.values())
+    if all(isinstance(column, dict) and column and all(map(str.isdecimal, column)) for column in columns):
+        columns = [list(column.values()) for column in columns]
+    if not all(isinstance(column, list) for column in columns) or len(set(map(len, columns))) > 1:
+        return None
+    files = [all(isinstance(cell, str) and cell.lower().endswith(_PICTURES) for cell in column) for column in columns]
+    if len(columns) < 2 or not columns[0] or files.count(True) != 1:  # else files by their label
+        return None
+    return table_of(((number, cells(row)) for number, row in enumerate(zip(*columns, strict=True), 1)), list(item))
 
 
 def _fiftyone(labels: dict[str, Any], classes: Any) -> Table:

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 
 from imageshards.pipeline.sources.readers import delimited
-from imageshards.pipeline.sources.table import Cells, Table, table_of
+from imageshards.pipeline.sources.table import Cells, NotReadableError, Table, table_of
 
+_SAMPLE = 60  # lines that decide
+_NAMES_PICTURE = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?)\b", re.IGNORECASE)
 _QUOTED = re.compile(r'"([^"]+)"(\S*)\s*(.*)')
 
 
@@ -14,11 +16,31 @@ def read(text: str) -> Table:
     """Returns the table of a text file; cells may be separated by blanks where nothing else separates them."""
     if delimited.delimiter_of(text):
         return delimited.read(text)
+    if all(line.endswith('"') for line in text.splitlines()[:_SAMPLE] if line.strip()):
+        return delimited.read(text, " ")  # as R's write.table writes it
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    notes = []
+    if len(lines) > 1 and lines[0][1].isdecimal() and len(lines[1][1].split()) > 1:
+        notes.append(f"begins with the number of its rows, {lines[0][1]}")
+        del lines[0]
     widths = {len(line.split()) for _, line in lines if not line.startswith('"')}
     even = len(widths) == 1
-    return table_of(_rows(lines, even))
+    short = len(widths) == 2 and len(lines) > 2 and {len(line.split()) for _, line in lines[1:]} == {max(widths)}
+    if short and len(lines[0][1].split()) == max(widths) - 1:
+        lines[0], even = (lines[0][0], f"- {lines[0][1]}"), True  # the column of the files has no name
+    return dataclasses.replace(table_of(_rows(lines, even)), notes=notes)
+
+
+def refuse_names(text: str) -> None:
+    """Refuses a text that names pictures and is no table.
+
+    Raises:
+      NotReadableError: most lines name one.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    if sum(_NAMES_PICTURE.search(line) is not None for line in lines[:_SAMPLE]) * 2 > len(lines[:_SAMPLE]):
+        raise NotReadableError("it names pictures, and is no table; write it as CSV or JSON")
 
 
 def read_lst(text: str) -> Table:
