@@ -25,6 +25,7 @@ from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import PASSING, Reason
+from imageshards.pipeline.versions import Version
 
 # What is known of an image, by the columns of the FACTS schema, and its frame unless it is rejected.
 Staged = tuple[dict[str, Any], bytes | None]
@@ -43,11 +44,11 @@ _PIXEL_BYTES = 8  # of the largest kind that is read, 16-bit RGBA; a larger file
 
 @dataclasses.dataclass(frozen=True)
 class Staging:
-    """What a job reads, where it stages, and what decides its records. `kept` holds the previous version's shards."""
+    """What a job reads, where it stages, and what decides its records."""
 
     originals: Originals
-    work: Path
-    kept: Path | None
+    version: Version  # that is built
+    previous: Path | None  # the version whose records are used again
     normalization: Normalization
     labels: tuple[str, ...]
     workers: int
@@ -57,6 +58,11 @@ class Staging:
     def numbers(self) -> dict[str, int]:
         """The number of each label."""
         return {label: number for number, label in enumerate(self.labels)}
+
+    @property
+    def work(self) -> Path:
+        """The folder of this job."""
+        return self.version.work
 
     @property
     def sources(self) -> Path:
@@ -156,8 +162,8 @@ class Stager:
                 opened.closing.__exit__(*sys.exc_info())
 
     def _stage_slice(self, sources: list[dict[str, Any]]) -> list[Staged]:
-        kept = _kept_frames(sources, self._staging)
-        return [_stage(source, kept.get(source["key"]), self._staging) for source in sources]
+        reused = _reused_frames(sources, self._staging)
+        return [_stage(source, reused.get(source["key"]), self._staging) for source in sources]
 
     def _take(self) -> Iterator[Done]:
         """Waits for the slice that began first; slices end in the order of the sources."""
@@ -190,10 +196,10 @@ def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield piece
 
 
-def _stage(source: dict[str, Any], kept: bytes | None, staging: Staging) -> Staged:
+def _stage(source: dict[str, Any], reused: bytes | None, staging: Staging) -> Staged:
     """Returns what is known of one image, and its frame; or why it has none."""
-    if kept is not None:
-        return {name: source[name] for name in KNOWN}, kept
+    if reused is not None:
+        return {name: source[name] for name in KNOWN}, reused
     try:
         data = _read(source, staging)
         image = normalize(data, staging.normalization)
@@ -214,18 +220,18 @@ def _stage(source: dict[str, Any], kept: bytes | None, staging: Staging) -> Stag
     return fact, tfrecord.encode(record)
 
 
-def _kept_frames(sources: list[dict[str, Any]], staging: Staging) -> dict[str, bytes]:
+def _reused_frames(sources: list[dict[str, Any]], staging: Staging) -> dict[str, bytes]:
     """Returns, by key, the whole frames that the previous version has, under the labels' numbers of today."""
     by_shard: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
     for source in sources:
-        if source["kept_shard"] is not None:
-            by_shard[source["kept_shard"]].append(source)
+        if source["reused_shard"] is not None:
+            by_shard[source["reused_shard"]].append(source)
     frames: dict[str, bytes] = {}
-    for shard, kept in by_shard.items():
-        assert staging.kept is not None
-        ranges = [(source["kept_offset"], source["kept_length"]) for source in kept]
+    for shard, reused in by_shard.items():
+        assert staging.previous is not None
+        ranges = [(source["reused_offset"], source["reused_length"]) for source in reused]
         with contextlib.suppress(OSError):
-            for source, frame in zip(kept, storage.read_ranges(staging.kept / shard, ranges), strict=True):
+            for source, frame in zip(reused, storage.read_ranges(staging.previous / shard, ranges), strict=True):
                 today = _as_today(frame, source, staging)
                 if today is not None:
                     frames[source["key"]] = today
@@ -233,7 +239,7 @@ def _kept_frames(sources: list[dict[str, Any]], staging: Staging) -> dict[str, b
 
 
 def _as_today(frame: bytes, source: dict[str, Any], staging: Staging) -> bytes | None:
-    """Returns a kept frame under the label's number of today; None where it is damaged or another image's."""
+    """Returns a reused frame under the label's number of today; None where it is damaged or another image's."""
     try:
         record = tfrecord.decode(frame)
     except tfrecord.DamagedRecordError:

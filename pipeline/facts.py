@@ -1,7 +1,7 @@
 """The two tables between the steps, as Arrow files that any worker can read.
 
 `sources.arrow` lists every source, one record batch a chunk; where the previous version of the dataset has the very
-same image, the columns from `kept_shard` on say where and what is known of it. A chunk's facts have a row for each of
+same image, the columns from `reused_shard` on say where and what is known of it. A chunk's facts have a row for each of
 its sources, in the same order: a `reason` where the image was rejected, else where its record lies in the staged file.
 """
 
@@ -46,9 +46,9 @@ SOURCES = pa.schema(
     [
         *_SOURCE,
         pa.field("previous_split", pa.string()),
-        pa.field("kept_shard", pa.string()),
-        pa.field("kept_offset", pa.int64()),
-        pa.field("kept_length", pa.int64()),
+        pa.field("reused_shard", pa.string()),
+        pa.field("reused_offset", pa.int64()),
+        pa.field("reused_length", pa.int64()),
         *_KNOWN,
     ]
 )
@@ -165,6 +165,6 @@ def _known_before(columns: dict[str, Any], previous: pa.Table) -> dict[str, Any]
         pc.equal(previous["mtime_ns"], columns["mtime_ns"]),
     )
     known = {field.name: previous[field.name] for field in _KNOWN}
-    known |= {f"kept_{name}": previous[name] for name in ("shard", "offset", "length")}
+    known |= {f"reused_{name}": previous[name] for name in ("shard", "offset", "length")}
     known = {name: pc.if_else(same, column, None).combine_chunks() for name, column in known.items()}
     return {**known, "previous_split": previous["split"].combine_chunks()}

@@ -21,6 +21,7 @@ from imageshards.pipeline.errors import LostError
 from imageshards.pipeline.facts import CONTENT_DIGITS, INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
 from imageshards.pipeline.shards import OFFSETS, Offsets, ShardFacts
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
+from imageshards.pipeline.versions import read_labels
 
 _ROW_GROUP = 1 << 16
 
@@ -29,6 +30,7 @@ class Statistics:
     """Counts of the rows and rejects that went by; keeps 16 bytes an image, to find equal content."""
 
     def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = labels
         self._number = {label: number for number, label in enumerate(labels)}
         self._seen: list[npt.NDArray[np.void]] = []
         self.truncated = 0
@@ -148,6 +150,14 @@ def _joined(
         columns |= {"split": splits.take(here), "shard": names.take(here)}
         columns |= {name: pa.array(at[name].astype(np.int64)) for name in ("offset", "length")}
         yield pa.RecordBatch.from_pydict(columns, INDEX)
+
+
+def read_statistics(version: Path) -> Statistics:
+    """Counts the rows of a published version's index again; `rejected` stays empty."""
+    statistics = Statistics(read_labels(version))
+    for batch in pq.ParquetFile(storage.open_read(version / "index.parquet")).iter_batches():
+        statistics.add(batch)
+    return statistics
 
 
 def read_index(version: Path) -> pa.Table:

@@ -48,19 +48,19 @@ def build(
         version = version.absolute()  # workers may start in another folder
         staging = Staging(
             originals=Originals(dataset.root),
-            work=version.work,
-            kept=previous_version(version),
+            version=version,
+            previous=previous_version(version),
             normalization=options.normalization(),
             labels=tuple(dataset.labels),
             workers=options.worker_count(),
             progress=progress,
         )
-        previous = _previous(staging.kept, options)
+        previous = _previous(staging.previous, options)
         rules, found = _rules(dataset), dataset.found
         names = _write_sources(dataset, staging, previous)
         dataset.sources.clear()  # from here on they are on the disk, and a million take 300 MB
         chunks = [Chunk(number, name) for number, name in enumerate(names.split())]
-        _run(new_pipeline, version, staging, chunks, rules, previous, options.shards)
+        _run(new_pipeline, staging, chunks, rules, previous)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(version.work))
         statistics = write_index(version.unpublished / "index.parquet", staging, chunks, written)
@@ -77,18 +77,15 @@ def build(
             "normalization": normalization(options),
             "parameters": options.parameters(),
         }
-        facts = [facts for facts, _ in written]
-        return publish(version, dataset.labels, staging.normalization, facts, statistics, about, dataset.root)
+        return publish(staging, [facts for facts, _ in written], statistics, about)
 
 
 def _run(
     new_pipeline: "Callable[[], beam.Pipeline]",
-    version: Version,
     staging: Staging,
     chunks: list[Chunk],
     rules: plan.Rules,
     previous: pa.Table | None,
-    wanted: int,
 ) -> None:
     """Stages the images, draws the splits and writes the shards: the part that runs on workers."""
     # Only now: Beam's objects would lie among those of a million sources, and keep their memory.
@@ -109,7 +106,7 @@ def _run(
         _ = (
             (rows, previous_assignments)
             | "Splits" >> DrawSplits(rules)  # ROWS
-            | "Shards" >> WriteShards(version, staging, chunks, wanted)
+            | "Shards" >> WriteShards(staging, chunks, rules.shards)
         )
 
 
@@ -169,6 +166,7 @@ def _rules(dataset: SourceDataset) -> plan.Rules:
         large=frozenset(stratum for stratum, count in images.items() if count > plan.EXACT_LABEL),
         linked=options.group_near_duplicates or any(dataset.sources.distinct("group")),
         alike=options.group_near_duplicates,
+        shards=options.shards,
     )
 
 

@@ -58,7 +58,7 @@ class Rules:
     `shares` are the parts of train, validation and test that the images of each origin are cut into. `ranges` is the
     number of pieces of a shuffle of all images, and `large` holds the (origin, label) that are cut up like that too.
     `linked` says that groups may share pictures, as those that the source names do, and `alike` that pictures which
-    look alike count as one picture.
+    look alike count as one picture. `shards` is the number of files of each split; 0 is one for every 256 MB.
     """
 
     shares: dict[int, tuple[float, float, float]]
@@ -67,6 +67,7 @@ class Rules:
     large: frozenset[tuple[int, int]]
     linked: bool = False
     alike: bool = False
+    shards: int = 0
 
 
 def packed(rows: Rows) -> bytes:
@@ -125,11 +126,11 @@ def rows_of(chunk: Chunk, sources: pa.RecordBatch, facts: pa.RecordBatch, labels
 
 def _origin(given: str | None, previous: str | None, rules: Rules) -> tuple[int, int]:
     """Returns where an image's split comes from, and the split if that is known."""
-    kept = SPLITS.index(previous) if previous else UNDECIDED
+    before = SPLITS.index(previous) if previous else UNDECIDED
     if given is None:
-        return DRAWN, kept
+        return DRAWN, before
     if given == rules.carve_from:
-        return CARVED, kept if previous in (given, "test") else UNDECIDED
+        return CARVED, before if previous in (given, "test") else UNDECIDED
     return GIVEN, SPLITS.index(given)
 
 

@@ -13,34 +13,32 @@ from typing import Any
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.checksums import METADATA, file_checksum, metadata_text
+from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.fingerprint import libraries
-from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Statistics
 from imageshards.pipeline.record import SUPERVISED, features_json
 from imageshards.pipeline.report import write_report
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
 from imageshards.pipeline.spreadsheet import as_path, write_rows
-from imageshards.pipeline.versions import INFO, Version, publish_folder
+from imageshards.pipeline.versions import INFO, LABELS, Version, publish_folder
 
 
 def publish(
-    version: Version,
-    labels: Sequence[str],
-    normalization: Normalization,
-    written: Sequence[ShardFacts],
-    statistics: Statistics,
-    about: dict[str, Any],
-    root: Path,
+    staging: Staging, written: Sequence[ShardFacts], statistics: Statistics, about: dict[str, Any]
 ) -> dict[str, Any]:
     """Writes the files beside the shards and index.parquet, and publishes the version.
 
-    `about` goes into metadata.json; what that says of the dataset is returned. `root` is SRC.
+    `about` goes into metadata.json; what that says of the dataset is returned.
     """
+    version, labels = staging.version, staging.labels
     folder = version.unpublished
     _write_rejected(folder / "rejected.csv", statistics.rejected)
-    _write(folder / "label.labels.txt", "".join(f"{label}\n" for label in labels))
-    _write(folder / "features.json", json.dumps(features_json(normalization, len(labels)), indent=4, sort_keys=True))
+    _write(folder / LABELS, "".join(f"{label}\n" for label in labels))
+    _write(
+        folder / "features.json",
+        json.dumps(features_json(staging.normalization, len(labels)), indent=4, sort_keys=True),
+    )
     info = json.dumps(dataset_info_json(version, written), indent=2, sort_keys=True)
     counts = statistics.counts()
     described = {
@@ -50,7 +48,7 @@ def publish(
         "rejected": _by_reason(reject for reject in statistics.rejected if not reject.is_row),
         "rejected_rows": _by_reason(reject for reject in statistics.rejected if reject.is_row),
     }
-    write_report(folder, version.name, version.number, labels, statistics, described, str(root))
+    write_report(folder, version, statistics, described, str(staging.originals.root))
     checksums = {facts.name: facts.sha256 for facts in written}
     checksums |= {name: file_checksum(folder / name) for name in storage.names(folder) if name not in checksums}
     checksums[INFO] = hashlib.sha256(info.encode()).hexdigest()

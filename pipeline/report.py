@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from imageshards.pipeline import checksums, storage, tfrecord
 from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
-from imageshards.pipeline.index import Statistics
+from imageshards.pipeline.index import Statistics, read_statistics
 from imageshards.pipeline.page import render, thumbnail_of
 from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import Reason, Rejected
 from imageshards.pipeline.survey import LISTED, Row, images_by_label, record_of, survey
-from imageshards.pipeline.versions import published_name
+from imageshards.pipeline.versions import Version, published_name
 
 REPORT = "report.html"
 
@@ -48,13 +47,10 @@ def redraw(version: Path, src: str | None) -> Path:
     try:
         digests = checksums.read_checksums(version)
         metadata = json.loads(storage.read(version / checksums.METADATA))
-        labels = storage.read(version / "label.labels.txt").decode().split("\n")[:-1]
-        statistics = Statistics(labels)
-        for batch in pq.ParquetFile(storage.open_read(version / "index.parquet")).iter_batches():
-            statistics.add(batch)
-        name = published_name(version)
+        statistics = read_statistics(version)
         statistics.rejected = _read_rejected(version / "rejected.csv")
-        write_report(version, name, version.name, labels, statistics, metadata, src)
+        published = Version(version.with_name(published_name(version)), version.name)
+        write_report(version, published, statistics, metadata, src)
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, tfrecord.DamagedRecordError) as error:
         raise UserError(
             f"{version}: cannot be read: {error}; imageshards-verify says all that is wrong with it, and the command"
@@ -69,31 +65,25 @@ def redraw(version: Path, src: str | None) -> Path:
 
 
 def write_report(
-    version: Path,
-    name: str,
-    number: str,
-    labels: Sequence[str],
-    statistics: Statistics,
-    metadata: Mapping[str, Any],
-    root: str | None,
+    folder: Path, version: Version, statistics: Statistics, metadata: Mapping[str, Any], root: str | None
 ) -> None:
-    """Writes report.html into the folder `version`, which holds the shards and index.parquet of dataset `name`.
+    """Writes report.html into `folder`, which holds the shards and index.parquet of a version, published or not.
 
     Rejected images are drawn from `root`, where that is given.
     """
-    seen = survey(version, labels, statistics, metadata)
+    seen, labels = survey(folder, statistics, metadata), statistics.labels
 
     def drawn(row: Row) -> Row:
-        return _with_picture(row, version)
+        return _with_picture(row, folder)
 
     page = render(
         Path(__file__).with_name(REPORT),
-        name=name,
-        version=number,
+        name=version.name,
+        version=version.number,
         labels=labels,
         metadata=metadata,
         largest=max(images_by_label(labels, metadata)),
-        sheets=_contact_sheets(version, name, labels, list(metadata["splits"])),
+        sheets=_contact_sheets(folder, version.name, labels, list(metadata["splits"])),
         originals=seen.originals,
         duplicates=[[drawn(rows[0]), *rows[1:]] for rows in seen.duplicates],
         alike=dataclasses.replace(seen.alike, pairs=[(drawn(one), drawn(other)) for one, other in seen.alike.pairs]),
@@ -101,7 +91,7 @@ def write_report(
         remarks=seen.remarks,
         reasons=_reasons(statistics.rejected, metadata, root),
     )
-    storage.write(version / REPORT, page.encode())
+    storage.write(folder / REPORT, page.encode())
 
 
 def _contact_sheets(

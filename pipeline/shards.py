@@ -58,7 +58,7 @@ class DamagedShardError(JobError):
 
 
 def write_shard(path: Path, rows: Rows, staged: Callable[[int], Path]) -> Offsets:
-    """Writes the frames of `rows` in salted order and returns their PLACES.
+    """Writes the frames of `rows` in salted order and returns their OFFSETS.
 
     `path` is on this machine. A staged file is read once, and its frames go straight to where they belong.
     """
@@ -121,7 +121,7 @@ def check_shard(path: Path, split: str, images: int, labels: int, check: Check =
 
 
 def save(work: Path, facts: ShardFacts, offsets: Offsets) -> None:
-    """Leaves a shard's facts and places for the publishing step."""
+    """Leaves a shard's facts and offsets for the publishing step."""
     table = io.BytesIO()
     np.save(table, offsets, allow_pickle=False)
     storage.write(work / "shards" / f"{facts.name}.npy", table.getvalue())

@@ -70,18 +70,18 @@ class Survey:
     remarks: list[str]
 
 
-def survey(version: Path, labels: Sequence[str], statistics: Statistics, metadata: Mapping[str, Any]) -> Survey:
-    """Looks at the shards and the index in the folder `version`; `tallied` has counted the rows of the index."""
-    index = pq.ParquetFile(storage.open_read(version / "index.parquet"))
+def survey(folder: Path, statistics: Statistics, metadata: Mapping[str, Any]) -> Survey:
+    """Looks at the shards and the index in `folder`; `tallied` has counted the rows of the index."""
+    index = pq.ParquetFile(storage.open_read(folder / "index.parquet"))
     sizes = index.read(["width", "height"])
     hashes = index.read(["phash"])["phash"].to_numpy()
     alike = _look_alikes(index, hashes, statistics)
-    bare = _plain(index, hashes, version)
+    bare = _plain(index, hashes, folder)
     originals = _originals(sizes["width"].to_numpy(), sizes["height"].to_numpy())
     if metadata["normalization"]["fit"] != "crop":
         originals["cut"] = []
     remarks = [
-        *_remarks_on_labels(labels, metadata),
+        *_remarks_on_labels(statistics.labels, metadata),
         *_remarks_on_copies(metadata, alike),
         *_remarks_on_pictures(sizes, bare, metadata),
     ]

@@ -22,7 +22,6 @@ from imageshards.pipeline.facts import Chunk, read_sources
 from imageshards.pipeline.lookalikes import QUARTERS
 from imageshards.pipeline.plan import Rows, Rules, Totals
 from imageshards.pipeline.source import SPLITS
-from imageshards.pipeline.versions import Version
 
 Key = Callable[[Rows, Rules], npt.NDArray[np.int64]]
 
@@ -118,7 +117,6 @@ class DrawSplits(beam.PTransform):  # type: ignore[misc]
 class WriteShards(beam.PTransform):  # type: ignore[misc]
     """ROWS with a split → the dataset's shards, each written, read again and checked by one worker."""
 
-    version: Version
     staging: Staging
     chunks: list[Chunk]
     wanted: int
@@ -135,7 +133,8 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
 
     def _write(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
-        path = self.version.unpublished / shard.name(self.version.name)
+        version = self.staging.version
+        path = version.unpublished / shard.name(version.name)
         with storage.made_here(path) as here:
             offsets = shards.write_shard(here, rows, lambda number: self.staging.staged(self.chunks[number]))
         staging = self.staging

@@ -24,7 +24,7 @@ from imageshards.pipeline.index import Statistics, read_index
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
 from imageshards.pipeline.source import SPLITS, printable
-from imageshards.pipeline.versions import INFO
+from imageshards.pipeline.versions import INFO, read_labels
 
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 
@@ -58,15 +58,15 @@ def _check_files(version: Path, published: Mapping[str, str], names: Iterable[st
 
 def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]:
     """Holds records, index and counts against each other. The files around the shards are those that were published."""
-    written: dict[str, ShardFacts] = {}
     try:
         metadata, info = (json.loads(storage.read(version / name)) for name in (checksums.METADATA, INFO))
-        labels = storage.read(version / "label.labels.txt").decode().split("\n")[:-1]
+        labels = read_labels(version)
         index = read_index(version)
-        yield from _check_shards(version, metadata, labels, index, written)
-        for name, facts in sorted(written.items()):
-            if facts.sha256 != published.get(name):
-                yield f"{name}: its bytes are not those that were published"
+        for shard in _read_shards(version, metadata, labels, index):
+            if isinstance(shard, DamagedShardError):
+                yield printable(str(shard))
+            elif shard.sha256 != published.get(shard.name):
+                yield f"{shard.name}: its bytes are not those that were published"
         yield from _check_counts(metadata, info, labels, index)
         yield from _check_rejected(version, metadata)
     except _BROKEN as error:
@@ -84,10 +84,10 @@ def described(version: Path) -> str:
     )
 
 
-def _check_shards(
-    version: Path, metadata: dict[str, Any], labels: list[str], index: pa.Table, written: dict[str, ShardFacts]
-) -> Iterator[str]:
-    """Yields what is wrong with the shards that the index names, and fills `written` with what the others hold."""
+def _read_shards(
+    version: Path, metadata: dict[str, Any], labels: list[str], index: pa.Table
+) -> Iterator[ShardFacts | DamagedShardError]:
+    """Yields, for each shard that the index names, what it holds, or what is wrong with it."""
     normalization = Normalization.recorded(metadata["normalization"])
     index = index.select(["shard", *_Rows.COLUMNS]).sort_by([("shard", "ascending"), ("offset", "ascending")])
     names, counts = pc.value_counts(index["shard"]).flatten()
@@ -102,14 +102,13 @@ def _check_shards(
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads,
         tqdm(total=len(index), unit=" images", leave=False, disable=None) as bar,
     ):
-        under_way = {threads.submit(check, number): counts[number].as_py() for number in range(len(names))}
-        for done in concurrent.futures.as_completed(under_way):
-            bar.update(under_way[done])
+        under_way = [threads.submit(check, number) for number in range(len(names))]
+        for shard, count in zip(under_way, counts.to_pylist(), strict=True):
             try:
-                facts = done.result()
-                written[facts.name] = facts
+                yield shard.result()
             except DamagedShardError as error:
-                yield printable(str(error))
+                yield error
+            bar.update(count)
 
 
 class _Rows:
@@ -135,11 +134,9 @@ class _Rows:
             differs = next((name for name, a, b in zip(self.COLUMNS, said, row, strict=False) if a != b), "presence")
             raise tfrecord.DamagedRecordError(f"{record.key}: index.parquet says otherwise of its {differs}")
         with Image.open(io.BytesIO(record.image), formats=[self._normalization.encoding]) as image:
-            size, mode = (
-                (self._normalization.size, self._normalization.size),
-                "RGB" if self._normalization.color == "rgb" else "L",
-            )
-            if (image.size, image.mode) != (size, mode):
+            side = self._normalization.size
+            mode = "RGB" if self._normalization.color == "rgb" else "L"
+            if (image.size, image.mode) != ((side, side), mode):
                 raise tfrecord.DamagedRecordError(f"{record.key}: its image is {image.size} {image.mode}")
 
 

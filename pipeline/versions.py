@@ -27,8 +27,11 @@ from imageshards.pipeline.errors import JobError, UserError
 INFO = "dataset_info.json"
 """The file that is written last: with it a folder is a published version, for TFDS too."""
 
+LABELS = "label.labels.txt"
+"""The class names, a line each, in the order of their numbers; TFDS reads it."""
+
 _SIGNS = (METADATA, "index.parquet")  # other datasets of TFDS may have the first
-_AROUND = {*_SIGNS, "features.json", INFO, "label.labels.txt", "rejected.csv", "report.html"}
+_AROUND = {*_SIGNS, "features.json", INFO, LABELS, "rejected.csv", "report.html"}
 _FACTS = {"fingerprint", "normalization", "rejected", "sha256"}
 _MARKERS = ("features.json", INFO)  # TFDS looks for the first, and then believes the second
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
@@ -132,6 +135,15 @@ def published_name(path: Path) -> str:
       OSError, ValueError: dataset_info.json cannot be read.
     """
     return str(json.loads(storage.read(path / INFO))["name"])
+
+
+def read_labels(path: Path) -> list[str]:
+    """Returns the class names of a published version, in the order of their numbers.
+
+    Raises:
+      OSError, ValueError: label.labels.txt cannot be read.
+    """
+    return storage.read(path / LABELS).decode().split("\n")[:-1]
 
 
 def previous_version(version: Version) -> Path | None:

@@ -4,10 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from PIL import Image
 
-from imageshards.pipeline.index import Statistics
+from imageshards.pipeline.index import read_statistics
 from imageshards.pipeline.survey import survey
 
 from .conftest import Command, draw_tree, save
@@ -20,11 +19,7 @@ def test_copies_plain_pictures_and_rare_labels_are_seen(tmp_path: Path, records:
     save(Image.new("RGB", (40, 30), "white"), src / "cats/white.png")
     assert records(src, "--size", "32")[0] == 0
     version = tmp_path / "data/pets/1.0.0"
-    labels = ["cat", "cats", "dog"]
-    statistics = Statistics(labels)
-    for batch in pq.read_table(version / "index.parquet").to_batches():
-        statistics.add(batch)
-    seen = survey(version, labels, statistics, json.loads((version / "metadata.json").read_text()))
+    seen = survey(version, read_statistics(version), json.loads((version / "metadata.json").read_text()))
     assert [sorted(row["key"] for row in rows) for rows in seen.duplicates] == [["cat/0.png", "dog/copy.png"]]
     assert seen.plain.counts == {"nearly black": 1, "nearly white": 1}
     assert sorted(row["key"] for row in seen.plain.rows) == ["cat/black.png", "cats/white.png"]
