@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from imageshards.pipeline.images import Normalization, Normalized, UnreadableError, normalize
+from imageshards.pipeline.images.boxes import boxes
 
 from .conftest import Command, encoded, gradient, save
 from .hostile import gif, jpeg_of_scans, png, png_part, tiff
@@ -83,6 +84,8 @@ def with_stream(data: bytes, stream: bytes) -> bytes:
 
 PNG = encoded(NOISE, "PNG")
 STREAM = dict(chunks_of(PNG))[b"IDAT"]
+TILE = {256: 16, 257: 16, 258: 8, 262: 1, 322: 16, 323: 16, 324: 122, 325: 256}
+TILES = tiff({tag: (4, 1, value) for tag, value in TILE.items()})[:122] + bytes(256)
 SCANS = [found.start() for found in re.finditer(b"\xff\xda", PROGRESSIVE)]
 
 
@@ -96,11 +99,14 @@ SCANS = [found.start() for found in re.finditer(b"\xff\xda", PROGRESSIVE)]
         pytest.param(png(9, 9, b"".join(b"\x09" + bytes(27) for _ in range(9))), id="png, no such filter"),
         pytest.param(JPEG[: len(JPEG) // 2] + b"\xff\xd9", id="jpeg, an end marker in the middle"),
         pytest.param(PROGRESSIVE[: SCANS[3]], id="jpeg, cut between scans"),
+        pytest.param(PROGRESSIVE[: SCANS[4]] + b"\xff\xd9", id="jpeg, an end marker between scans"),
+        pytest.param(PROGRESSIVE[: SCANS[4]] + PROGRESSIVE[SCANS[5] :], id="jpeg, a scan in the middle is gone"),
         pytest.param(JPEG[: JPEG.index(b"\xff\xda") + 6], id="jpeg, cut in its first scan's header"),
         pytest.param(encoded(PICTURE.convert("CMYK"), "JPEG")[:5000] + b"\xff\xd9", id="jpeg, cmyk"),
         pytest.param(AVIF[: len(AVIF) // 2], id="avif"),
         pytest.param(HEIC[: len(HEIC) - 60], id="heic"),
         pytest.param(encoded(NOISE, "TIFF", compression="tiff_lzw")[:-9], id="tiff, its table of tags"),
+        pytest.param(TILES[:-1], id="tiff, its last tile"),
     ],
 )
 def test_missing_pixels_are_found(data: bytes) -> None:
@@ -121,7 +127,7 @@ def test_stray_bytes_in_a_jpeg_lose_nothing(data: bytes) -> None:
     assert psnr(stored(data), reference(PICTURE)) >= 35
 
 
-@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "GIF", "BMP"])
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "GIF", "BMP", "TIFF"])
 def test_what_is_there_of_a_cut_picture_can_be_kept(encoding: str) -> None:
     data = encoded(NOISE, encoding)
     kept = normalize(data[: len(data) * 3 // 4], Normalization(encoding="png", keep_truncated=True))
@@ -233,6 +239,52 @@ def test_heic_is_read_with_the_extra_and_named_without(monkeypatch: pytest.Monke
     why, words = reason(HEIC)
     assert why == "unsupported-format"
     assert "imageshards[heic]" in words
+
+
+def with_property(data: bytes, item: int, name: bytes, body: bytes) -> bytes:
+    """The HEIF file whose item has one more property."""
+    box = struct.pack(">I4s", 8 + len(body), name) + body
+    number = sum(1 for _ in boxes(memoryview(data)[data.index(b"ipco") + 4 : data.index(b"ipma") - 4])) + 1
+    links, at = data.index(b"ipma") - 4, data.index(b"ipma") + 12
+    while data[at : at + 2] != item.to_bytes(2):
+        at += 3 + data[at + 2]
+    end = at + 3 + data[at + 2]
+    longer = data[:links] + box + data[links : at + 2] + bytes([data[at + 2] + 1]) + data[at + 3 : end]
+    longer += bytes([0x80 | number]) + data[end:]
+    for kind, more in ((b"meta", len(box) + 1), (b"iprp", len(box) + 1), (b"ipco", len(box)), (b"ipma", 1)):
+        start = longer.index(kind) - 4
+        longer = longer[:start] + (int.from_bytes(longer[start : start + 4]) + more).to_bytes(4) + longer[start + 4 :]
+    pixels = [struct.pack(">I", file.index(b"mdat") + 4) for file in (data, longer)]
+    return longer.replace(*pixels, 1)
+
+
+HEIF_FILES = ((HEIC, 2), (encoded(gradient(64, 48), "AVIF", quality=95, speed=9), 1))  # and their primary item
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirror", [None, 0, 1])
+def test_heic_and_avif_are_turned_and_mirrored_alike(turns: int, mirror: int | None) -> None:
+    """`irot` counts quarter turns against the clock; `imir` names the axis: 0 horizontal, 1 vertical."""
+    pytest.importorskip("pi_heif", reason="needs the extra [heic]")
+    expected = np.rot90(np.asarray(gradient(64, 48)), turns)
+    expected = expected if mirror is None else np.flip(expected, mirror)
+    for data, item in HEIF_FILES:
+        turned_file = with_property(data, item, b"irot", bytes([turns]))
+        seen = turned_file if mirror is None else with_property(turned_file, item, b"imir", bytes([mirror]))
+        assert psnr(stored(seen), reference(Image.fromarray(expected))) >= 25
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_the_clean_aperture_is_cut_out_before_the_turn(turns: int) -> None:
+    """`clap` has the size, and how far its centre lies from the picture's: here 40 × 20 pixels from (4, 6)."""
+    pytest.importorskip("pi_heif", reason="needs the extra [heic]")
+    aperture = struct.pack(">IIIIiIiI", 40, 1, 20, 1, 4 + 20 - 32, 1, 6 + 10 - 24, 1)
+    expected = Image.fromarray(np.rot90(np.asarray(gradient(64, 48))[6:26, 4:44], turns))
+    for data, item in HEIF_FILES:
+        seen = with_property(with_property(data, item, b"clap", aperture), item, b"irot", bytes([turns]))
+        assert psnr(stored(seen), reference(expected)) >= 25
+        result = normalize(seen, LOSSLESS)
+        assert (result.width, result.height) == expected.size
 
 
 def announcing(data: bytes, width: int, height: int) -> bytes:

@@ -224,15 +224,19 @@ def test_predict_reports_what_it_cannot_read_and_predicts_the_rest(
 ) -> None:
     folder = trained
     photos = tmp_path / "été photos"
-    save(gradient(50, 40), photos / "good.png")
+    for name in ("good.png", "web.avif"):
+        save(gradient(50, 40), photos / name)
+    shutil.copy(Path(__file__).with_name("gradient.heic"), photos / "phone.heic")
     (photos / "bad.jpg").write_text("words")
     with pytest.raises(SystemExit) as exited:
         predict_command.main([str(folder), str(photos), "--json"])
     assert exited.value.code == 1
-    bad, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    bad, *good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert bad["error"].startswith("unsupported-format")
-    assert {name for name, _ in good["predictions"]} <= set(open_run(trained).labels)
-    assert sum(probability for _, probability in good["predictions"]) == pytest.approx(1, abs=1e-5)
+    assert len(good) == 3
+    for line in good:
+        assert {name for name, _ in line["predictions"]} <= set(open_run(trained).labels)
+        assert sum(probability for _, probability in line["predictions"]) == pytest.approx(1, abs=1e-5)
 
 
 def test_predict_names_every_file_of_a_folder_that_the_listing_rejected(

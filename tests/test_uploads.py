@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from imageshards.pipeline import make_records
 from imageshards.pipeline.source import UserError
 from imageshards.train.terminal import Terminal
 from imageshards.train.uploads import Limits, Upload, lay_out
+
+from .conftest import encoded, gradient
 
 
 def files(**contents: bytes) -> list[Upload]:
@@ -36,6 +39,15 @@ def test_a_folder_and_a_zip_file_of_it_are_laid_out_alike(tmp_path: Path) -> Non
     assert lay_out(zip_of([*names, "__MACOSX/pets/._1.jpg"]), tmp_path / "other", Limits()) == 3
     assert tree(tmp_path / "one") == tree(tmp_path / "other") == ["cat/2.jpg", "cat/é 1.jpg", "dog/1.jpg"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
+
+
+def test_photos_of_phones_and_of_the_web_are_laid_out_and_read(tmp_path: Path) -> None:
+    heic = Path(__file__).with_name("gradient.heic").read_bytes()
+    photos = files(**{"pets/cat/1.HEIC": heic, "pets/dog/1.avif": encoded(gradient(60, 40), "AVIF", speed=9)})
+    assert lay_out(photos, tmp_path / "raw", Limits()) == 2
+    made = make_records(str(tmp_path / "raw"), out=str(tmp_path / "data"))
+    assert made.labels == ["cat", "dog"]
+    assert made.rejected == 0
 
 
 @pytest.mark.parametrize("name", ["../out.jpg", "/etc/out.jpg", "cat/../../out.jpg", "..\\out.jpg"])

@@ -168,29 +168,35 @@ def _check_scans(data: bytes, header: _Header) -> str:
         check_coded_bytes(len(data) * _ARITHMETIC_COST)
     if header.interleaved:
         return ""
-    scans, ended = 0, False
+    scans, ended, gaps = 0, False, False
     bits = {(component, k): _NEVER_SENT for component in header.components for k in range(64)}
     for segment in _segments(data):
         ended = segment.marker == _EOI
         if segment.marker == _SOS:
             scans += 1
-            bits |= _sent(segment.body, header)
+            sent, after = _sent(segment.body, header)
+            gaps = gaps or any(bits.get(coefficient, 0) > after for coefficient in sent if after)
+            bits |= sent
     if scans * header.width * header.height > _SCAN_PIXELS:
         words = f"{scans} scans of {header.width} × {header.height} pixels; save it again as a baseline JPEG"
         raise UnreadableError("too-slow", words)
-    lost = _NEVER_SENT in (bits[component, 0] for component in header.components) if ended else any(bits.values())
-    return "its last scans are missing" if lost else ""
+    lost = gaps or (_NEVER_SENT in bits.values() if ended else any(bits.values()))
+    return "scans are missing" if lost else ""
 
 
-def _sent(scan: memoryview, header: _Header) -> dict[tuple[int, int], int]:
-    """Returns the coefficients that a scan brings: (component, number) → how many of the last bits are to follow."""
+def _sent(scan: memoryview, header: _Header) -> tuple[dict[tuple[int, int], int], int]:
+    """Returns the coefficients that a scan brings: (component, number) → how many of the last bits are to follow.
+
+    And how many were to follow before it; 0 where it brings their first bits.
+    """
     if not scan or len(scan) < 4 + 2 * scan[0]:
-        return {}
+        return {}, 0
     first, last, approximation = scan[1 + 2 * scan[0] :][:3]
     if header.marker not in _PROGRESSIVE:
         first, last, approximation = 0, 63, 0
     numbers = range(first, min(last, 63) + 1)
-    return {(component, k): approximation & 15 for component in scan[1 : 1 + 2 * scan[0] : 2] for k in numbers}
+    components = scan[1 : 1 + 2 * scan[0] : 2]
+    return {(component, k): approximation & 15 for component in components for k in numbers}, approximation >> 4
 
 
 def _pixels(data: bytes, header: _Header, scale: int, *, keep_truncated: bool) -> tuple[Image.Image, bool]:

@@ -56,10 +56,13 @@ def _check(tags: Tags, data: bytes, normalization: Normalization) -> None:
 
 
 def _ends_within_pixels(tags: Tags, data: bytes) -> bool:
-    starts = tags.integers(_STRIPS) or tags.integers(_TILES)
+    """Says so of strips and tiles; but of uncompressed strips Pillow does, which sees that only padding is cut."""
+    strips = tags.integers(_STRIPS)
+    if strips and tags.integer(_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED:
+        return False
+    starts = strips or tags.integers(_TILES)
     sizes = tags.integers(_STRIP_BYTES) or tags.integers(_TILE_BYTES)
-    compressed = tags.integer(_COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED
-    return compressed and any(start + size > len(data) for start, size in zip(starts, sizes, strict=False))
+    return any(start + size > len(data) for start, size in zip(starts, sizes, strict=False))
 
 
 def _open(tags: Tags, data: bytes) -> TiffImagePlugin.TiffImageFile:
