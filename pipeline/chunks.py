@@ -69,6 +69,11 @@ class Staging:
         """The table of all sources."""
         return self.work / "sources.arrow"
 
+    @property
+    def chunks(self) -> Path:
+        """The names of all chunks."""
+        return self.work / "chunks.txt"
+
     def staged(self, chunk: Chunk) -> Path:
         """The chunk's records, one after the other."""
         return self.work / "staged" / f"{chunk.name}.records"

@@ -1,8 +1,9 @@
-"""The two tables between the steps, as Arrow files that any worker can read.
+"""The tables between the steps, as files that any worker can read.
 
 `sources.arrow` lists every source, one record batch a chunk; where the previous version of the dataset has the very
 same image, the columns from `reused_shard` on say where and what is known of it. A chunk's facts have a row for each of
 its sources, in the same order: a `reason` where the image was rejected, else where its record lies in the staged file.
+The names of all chunks are a text.
 """
 
 import dataclasses
@@ -136,6 +137,16 @@ def _rows(table: pa.Table, numbers: pa.Array) -> pa.Table:
     bounds = pc.min_max(numbers)
     first, last = bounds["min"].as_py(), bounds["max"].as_py()
     return table.slice(first, last - first + 1).combine_chunks().take(pc.subtract(numbers, first))
+
+
+def write_chunks(path: Path, names: str) -> None:
+    """Writes the names of all chunks, which `names` holds with a space between them, in order."""
+    storage.write(path, names.encode())
+
+
+def read_chunks(path: Path) -> list[Chunk]:
+    """Reads the chunks of a job, in order."""
+    return [Chunk(number, name) for number, name in enumerate(storage.read(path).decode().split())]
 
 
 def read_sources(path: Path) -> pa.RecordBatchFileReader:

@@ -23,6 +23,7 @@ from imageshards.pipeline.shards import OFFSETS, Offsets, ShardFacts
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
 from imageshards.pipeline.versions import read_labels
 
+NAME = "index.parquet"
 _ROW_GROUP = 1 << 16
 
 
@@ -162,6 +163,18 @@ def read_statistics(version: Path) -> Statistics:
 
 def read_index(version: Path) -> pa.Table:
     """Reads the index of a published version."""
-    path = version / "index.parquet"
+    path = version / NAME
     source = io.BytesIO(storage.read(path)) if storage.is_bucket(path) else path
     return pq.read_table(source, schema=INDEX, memory_map=True)
+
+
+def count_pieces(version: Path) -> int:
+    """Returns how many pieces the index of a published version has, which `read_piece` reads one at a time."""
+    with storage.open_read(version / NAME) as file:
+        return int(pq.ParquetFile(file).num_row_groups)
+
+
+def read_piece(version: Path, number: int, columns: Sequence[str]) -> pa.Table:
+    """Reads some columns of a piece of a version's index, which is at most 65,536 rows and a chunk."""
+    with storage.open_read(version / NAME) as file:
+        return pq.ParquetFile(file).read_row_group(number, columns=list(columns))

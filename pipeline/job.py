@@ -3,17 +3,17 @@
 import collections
 import gc
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from imageshards.pipeline import plan, shards, storage
+from imageshards.pipeline import index, plan, shards, storage
 from imageshards.pipeline.checksums import METADATA
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError, UserError
-from imageshards.pipeline.facts import INDEX, Chunk, cut, fingerprint, write_sources
+from imageshards.pipeline.facts import INDEX, cut, fingerprint, read_chunks, write_chunks, write_sources
 from imageshards.pipeline.fingerprint import chunk_salt, normalization
 from imageshards.pipeline.index import Statistics, read_index, write_index
 from imageshards.pipeline.options import Options
@@ -57,13 +57,13 @@ def build(
         )
         previous = _previous(staging.previous, options)
         rules, found = _rules(dataset), dataset.found
-        names = _write_sources(dataset, staging, previous)
+        write_chunks(staging.chunks, _write_sources(dataset, staging, previous))
         dataset.sources.clear()  # from here on they are on the disk, and a million take 300 MB
-        chunks = [Chunk(number, name) for number, name in enumerate(names.split())]
-        _run(new_pipeline, staging, chunks, rules, previous)
+        del previous
+        _run(new_pipeline, staging, rules, None if options.redraw_splits else staging.previous)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(version.work))
-        statistics = write_index(version.unpublished / "index.parquet", staging, chunks, written)
+        statistics = write_index(version.unpublished / index.NAME, staging, read_chunks(staging.chunks), written)
         statistics.rejected += dataset.rejected
         try:
             _check(found, statistics, dataset.options)
@@ -81,32 +81,22 @@ def build(
 
 
 def _run(
-    new_pipeline: "Callable[[], beam.Pipeline]",
-    staging: Staging,
-    chunks: list[Chunk],
-    rules: plan.Rules,
-    previous: pa.Table | None,
+    new_pipeline: "Callable[[], beam.Pipeline]", staging: Staging, rules: plan.Rules, splits_of: Path | None
 ) -> None:
-    """Stages the images, draws the splits and writes the shards: the part that runs on workers."""
-    # Only now: Beam's objects would lie among those of a million sources, and keep their memory.
-    import apache_beam as beam
+    """Stages the images, draws the splits and writes the shards: the part that runs on workers.
 
+    What travels to them does not grow with the dataset: they read the tables.
+    """
+    # Only now: Beam's objects would lie among those of a million sources, and keep their memory.
     from imageshards.pipeline.runner import without_notebook_labels
-    from imageshards.pipeline.transforms import DrawSplits, Stage, WriteShards
+    from imageshards.pipeline.transforms import DrawSplits, StageChunks, WriteShards
 
     with without_notebook_labels(), new_pipeline() as pipeline:
-        rows = (
-            pipeline
-            | "Chunks" >> beam.Create(chunks)  # Chunk
-            | "Stage" >> beam.ParDo(Stage(staging, rules))  # ROWS
-        )
-        previous_assignments = pipeline | "PreviousAssignments" >> beam.Create(
-            _previous_assignments(previous)
-        ).with_output_types(plan.Rows)  # ROWS
         _ = (
-            (rows, previous_assignments)
-            | "Splits" >> DrawSplits(rules)  # ROWS
-            | "Shards" >> WriteShards(staging, chunks, rules.shards)
+            pipeline
+            | "Stage" >> StageChunks(staging, rules)  # ROWS
+            | "Splits" >> DrawSplits(rules, splits_of)  # ROWS
+            | "Shards" >> WriteShards(staging, rules.shards)
         )
 
 
@@ -115,7 +105,7 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
     if version is None:
         return None
     try:
-        index, metadata = read_index(version), json.loads(storage.read(version / METADATA))
+        rows, metadata = read_index(version), json.loads(storage.read(version / METADATA))
         same = metadata["normalization"] == normalization(options)
     except (OSError, ValueError, LookupError, TypeError, RecursionError, pa.ArrowException) as error:
         if options.redraw_splits:
@@ -125,13 +115,13 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
             " mend or delete it, or draw the splits anew with --redraw-splits"
         ) from error
     if not same:
-        index = _without(index, "shard")
-    return _without(index, "split") if options.redraw_splits else index
+        rows = _without(rows, "shard")
+    return _without(rows, "split") if options.redraw_splits else rows
 
 
-def _without(index: pa.Table, column: str) -> pa.Table:
-    place = index.schema.get_field_index(column)
-    return index.set_column(place, INDEX.field(column), pa.nulls(len(index), INDEX.field(column).type))
+def _without(rows: pa.Table, column: str) -> pa.Table:
+    place = rows.schema.get_field_index(column)
+    return rows.set_column(place, INDEX.field(column), pa.nulls(len(rows), INDEX.field(column).type))
 
 
 def _write_sources(dataset: SourceDataset, staging: Staging, previous: pa.Table | None) -> str:
@@ -143,13 +133,6 @@ def _write_sources(dataset: SourceDataset, staging: Staging, previous: pa.Table 
     write_sources(staging.sources, pieces, previous)
     salt = chunk_salt(dataset)
     return " ".join([fingerprint(piece, *salt)[:32] for piece in pieces])
-
-
-def _previous_assignments(previous: pa.Table | None) -> Iterator[plan.Rows]:
-    """Yields what the previous version knows of splits, for images that have moved since."""
-    for batch in previous.select(["group", "sha256", "split"]).to_batches(1 << 16) if previous is not None else ():
-        if not batch["split"].null_count:
-            yield plan.previous_assignments(*(column.to_pylist() for column in batch.columns))
 
 
 def _rules(dataset: SourceDataset) -> plan.Rules:

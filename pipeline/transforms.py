@@ -7,6 +7,7 @@ is ever a key by itself: a label may have ten million images.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -18,15 +19,18 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from imageshards.pipeline import plan, shards, storage
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
-from imageshards.pipeline.facts import Chunk, read_sources
+from imageshards.pipeline.facts import Chunk, read_chunks, read_sources
+from imageshards.pipeline.index import count_pieces, read_piece
 from imageshards.pipeline.lookalikes import QUARTERS
 from imageshards.pipeline.plan import Rows, Rules, Totals
 from imageshards.pipeline.source import SPLITS
 
+_FOR_SPLITS = ("group", "sha256", "split")  # columns of the index
+
 Key = Callable[[Rows, Rules], npt.NDArray[np.int64]]
 
 
-class Stage(beam.DoFn):  # type: ignore[misc]
+class _Stage(beam.DoFn):  # type: ignore[misc]
     """Chunk → ROWS of its good images. A chunk that was staged before a kill is not staged again."""
 
     def __init__(self, staging: Staging, rules: Rules) -> None:
@@ -56,6 +60,43 @@ class Stage(beam.DoFn):  # type: ignore[misc]
     def _rows(self, chunk: Chunk, facts: pa.RecordBatch) -> Rows:
         sources = self._sources.get_batch(chunk.number)
         return plan.rows_of(chunk, sources, facts, self._staging.numbers, self._rules)
+
+
+@dataclasses.dataclass
+class StageChunks(beam.PTransform):  # type: ignore[misc]
+    """Nothing → ROWS of all good images, a chunk of them at a time."""
+
+    staging: Staging
+    rules: Rules
+
+    def expand(self, begin: Any) -> Any:
+        return (
+            begin
+            | beam.Impulse()
+            | "Chunks" >> beam.FlatMap(lambda _, path: read_chunks(path), self.staging.chunks)  # Chunk
+            | beam.Reshuffle()
+            | "Stage" >> beam.ParDo(_Stage(self.staging, self.rules))
+        )
+
+
+@dataclasses.dataclass
+class ReadAssignments(beam.PTransform):  # type: ignore[misc]
+    """Nothing → ROWS that hold the splits of a published version."""
+
+    version: Path
+
+    def expand(self, begin: Any) -> Any:
+        return (
+            begin
+            | beam.Impulse()
+            | "Pieces" >> beam.FlatMap(lambda _, version: range(count_pieces(version)), self.version)
+            | beam.Reshuffle()
+            | "Read" >> beam.Map(self._read)
+        )
+
+    def _read(self, piece: int) -> Rows:
+        rows = read_piece(self.version, piece, _FOR_SPLITS)
+        return plan.previous_assignments(*(rows[name].to_pylist() for name in _FOR_SPLITS))
 
 
 @dataclasses.dataclass
@@ -93,18 +134,19 @@ class LinkGroups(beam.PTransform):  # type: ignore[misc]
 
 @dataclasses.dataclass
 class DrawSplits(beam.PTransform):  # type: ignore[misc]
-    """ROWS, and those of the previous version's assignments → ROWS with a split."""
+    """ROWS → ROWS with a split. Images of `previous`, a published version, keep theirs."""
 
     rules: Rules
+    previous: Path | None
 
-    def expand(self, rows_and_previous: Any) -> Any:  # a pair; Beam takes a hint of one for wrong, and logs that
-        rows, previous_assignments = rows_and_previous
+    def expand(self, rows: Any) -> Any:
+        assigned = [rows.pipeline | "Previous" >> ReadAssignments(self.previous)] if self.previous else []
         if self.rules.linked:
             links = beam.pvalue.AsList(rows | "Links" >> LinkGroups(self.rules))
             roots = rows.pipeline | beam.Create([None]) | "Roots" >> beam.Map(lambda _, links: plan.roots(links), links)
             rows = rows | "Merge" >> beam.Map(plan.merge, beam.pvalue.AsSingleton(roots))
         return (
-            (rows, previous_assignments)
+            (rows, *assigned)
             | beam.Flatten()
             | "ByGroup" >> GroupRows(plan.group_range, self.rules)
             | "Settle" >> beam.Map(plan.settle, self.rules)
@@ -118,7 +160,6 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
     """ROWS with a split → the dataset's shards, each written, read again and checked by one worker."""
 
     staging: Staging
-    chunks: list[Chunk]
     wanted: int
 
     def expand(self, rows: Any) -> Any:
@@ -128,16 +169,25 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
             | "Cut"
             >> beam.FlatMap(_cut_shards, totals, self.wanted).with_output_types(tuple[tuple[int, int, int], bytes])
             | "Group" >> beam.GroupByKey()
-            | "Write" >> beam.Map(self._write)
+            | "Write" >> beam.ParDo(_Write(self.staging))
         )
 
-    def _write(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
+
+class _Write(beam.DoFn):  # type: ignore[misc]
+    """A shard's numbers and its packed ROWS → nothing; the shard, its facts and its offsets are written."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+
+    def setup(self) -> None:
+        self._chunks = read_chunks(self._staging.chunks)
+
+    def process(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
-        version = self.staging.version
+        staging, version = self._staging, self._staging.version
         path = version.unpublished / shard.name(version.name)
         with storage.made_here(path) as here:
-            offsets = shards.write_shard(here, rows, lambda number: self.staging.staged(self.chunks[number]))
-        staging = self.staging
+            offsets = shards.write_shard(here, rows, lambda number: staging.staged(self._chunks[number]))
         facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels))
         shards.save(staging.work, facts, offsets)
 

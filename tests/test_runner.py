@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from imageshards.pipeline.__main__ import parse
 from imageshards.pipeline.api import plan_jobs, run_job
-from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.options import Options
 
 from .conftest import draw_tree
@@ -91,3 +92,25 @@ def test_a_relative_out_is_found_by_a_worker_in_another_folder(tmp_path: Path, m
     records = run_job(job, lambda: Elsewhere("FnApiRunner"))
     assert records.path == Path("data/pets/1.0.0")
     assert (tmp_path / "here/data/pets/1.0.0/dataset_info.json").exists()
+
+
+@pytest.mark.slow
+def test_what_travels_to_workers_does_not_grow_with_the_dataset(tmp_path: Path) -> None:
+    """Nor does it with the version before, whose splits are kept."""
+    draw_tree(tmp_path / "pets", ["cat/0.png", "dog/0.png"], size=(8, 8))
+
+    class Weighed(beam.Pipeline):  # type: ignore[misc]
+        def run(self, test_runner_api: str | bool = "AUTO") -> object:
+            raise JobError(str(self.to_runner_api().ByteSize()))
+
+    sizes = []
+    for copies in (1, 600):
+        for number in range(copies):
+            shutil.copy(tmp_path / "pets/cat/0.png", tmp_path / f"pets/cat/{copies}-{number}.png")
+        options = Options(src=str(tmp_path / "pets"), out=str(tmp_path / "data"), size=8)
+        run_job(plan_jobs(options)[0])
+        (tmp_path / "pets/dog/0.png").touch()
+        with pytest.raises(JobError) as weighed:
+            run_job(plan_jobs(options)[0], lambda: Weighed("FnApiRunner"))
+        sizes.append(int(str(weighed.value)))
+    assert abs(sizes[1] - sizes[0]) < 20, sizes  # the digits of a number may be more

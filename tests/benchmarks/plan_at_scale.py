@@ -60,8 +60,7 @@ def simulate(images: int) -> None:
 
     with beam.Pipeline(FnApiRunner()) as pipeline:
         rows = pipeline | beam.Create(range(-(-images // CHUNK))) | beam.Map(Facts(images))
-        none = pipeline | "Ghosts" >> beam.Create([]).with_output_types(Rows)
-        rows = (rows, none) | DrawSplits(rules)
+        rows = rows | DrawSplits(rules, None)
         _ = rows | "Largest" >> beam.Map(len) | "Keep largest" >> keep("pieces")
         _ = (
             rows
