@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from imageshards.pipeline.images import Normalization, Normalized, UnreadableError, normalize
-from imageshards.pipeline.images.boxes import boxes
+from imageshards.pipeline.images.boxes import boxes, still_alone
 
 from .conftest import Command, encoded, gradient, save
 from .hostile import gif, jpeg_of_scans, png, png_part, tiff
@@ -389,3 +389,13 @@ def test_the_checksum_of_a_png_stream_is_held_against_its_pixels() -> None:
     raw = bytearray(zlib.compress(bytes(28 * 9), 0))
     raw[20] ^= 1  # stored, not packed: any byte is a valid one
     assert reason(with_stream(png(9, 9, b""), bytes(raw)))[0] == "corrupt"
+
+
+def test_what_describes_a_heif_picture_is_hidden_from_its_decoder() -> None:
+    """pi-heif ends the whole process over metadata whose type is no text."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "words"
+    data = encoded(PICTURE, "AVIF", speed=9, exif=exif)
+    assert b"cdsc" in data
+    assert b"cdsc" not in still_alone(data)
+    assert (stored(data) == stored(data.replace(b"Exif", b"E\xeaif"))).all()

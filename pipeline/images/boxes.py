@@ -79,9 +79,10 @@ def boxes(view: memoryview) -> Iterator[Box]:
 
 
 def still_alone(data: bytes) -> bytearray:
-    """Returns the file without its sequence of frames and its EXIF, neither of which the still picture needs.
+    """Returns the file without its sequence of frames and its metadata, neither of which the still picture needs.
 
-    Decoders make tables of what both announce. Nothing is moved: what is left out gets a name that they pass over.
+    Decoders make tables of what both announce, and pi-heif dies of metadata whose type is no text. Nothing is moved:
+    what is left out gets a name that they pass over.
     """
     copy = bytearray(data)
     for box in boxes(memoryview(copy)):
@@ -91,8 +92,9 @@ def still_alone(data: bytes) -> bytearray:
             box.name[:] = b"free"
         elif box.kind == b"meta":
             for inner in boxes(box.body[4:]):
-                if inner.kind == b"iinf":
-                    inner.body[:] = bytes(inner.body).replace(b"Exif", b"skip")
+                for reference in boxes(inner.body[4:]) if inner.kind == b"iref" else ():
+                    if reference.kind == b"cdsc":  # from an item that describes another
+                        reference.name[:] = b"skip"
     return copy
 
 
