@@ -130,7 +130,7 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
     def _check_options(self) -> None:
         """Raises UserError where the published records were made with other options than OPTIONS."""
         path = storage.place(os.fspath(self.data_dir)) / METADATA
-        built = json.loads(storage.read(path))["parameters"] if storage.exists(path) else {}
+        built = storage.read_json(path)["parameters"] if storage.exists(path) else {}
         wanted = Options(src="", **self.OPTIONS).parameters()
         for name in self.OPTIONS:
             if name in built and built[name] != json.loads(json.dumps(wanted[name])):

@@ -6,7 +6,6 @@ import functools
 import itertools
 import mmap
 import os
-import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tensorflow_datasets.core.data_sources import base
 
-from imageshards.pipeline.tfrecord import FOOTER_BYTES, HEADER_BYTES
+from imageshards.pipeline.tfrecord import FOOTER_BYTES, HEADER_BYTES, DamagedRecordError, frame_length
 
 
 class Frames:
@@ -48,9 +47,11 @@ def _hop(file: mmap.mmap) -> Iterator[tuple[int, int]]:
     place = 0
     while place < len(file):
         start = place + HEADER_BYTES
-        end = start + struct.unpack_from("<Q", file, place)[0]
-        yield start, end
+        end = place + frame_length(file[place:start]) - FOOTER_BYTES
         place = end + FOOTER_BYTES
+        if place > len(file):
+            raise DamagedRecordError(f"the file ends within the record that starts at byte {start - HEADER_BYTES:,}")
+        yield start, end
 
 
 class Records:

@@ -10,6 +10,7 @@ command would say.
 """
 
 import dataclasses
+import errno
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.keywords import check_choices, takes_options_of
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.progress import Progress, Report
-from imageshards.pipeline.source import PASSING
+from imageshards.pipeline.source import LONE_SURROGATE, PASSING
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -96,6 +97,8 @@ def plan_jobs(options: Options) -> list[Job]:
     jobs = []
     for dataset in read(options):
         folder = storage.place(options.out) / dataset.options.dataset_name()
+        if LONE_SURROGATE.search(str(folder)):
+            raise UserError(f"{folder}: no name that every program can write (it is no UTF-8); choose another --out")
         if storage.real(folder).is_relative_to(dataset.root):
             raise UserError(
                 f"{folder} lies in the folder with the images, {dataset.root}; choose another folder with --out"
@@ -116,6 +119,16 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
       UserError: not one image could be read, or another job builds this version.
       JobError: the job failed; what is done is kept, and the same call goes on from there.
     """
+    try:
+        return _run_job(job, new_pipeline or _in_this_process, progress or Progress())
+    except Exception as error:
+        reason = _reason(error) or (_last_line(error) if new_pipeline else None)
+        if reason is None:
+            raise
+        raise JobError(reason) from error
+
+
+def _run_job(job: Job, new_pipeline: NewPipeline, progress: Progress) -> Records:
     from imageshards.pipeline import storage, versions
     from imageshards.pipeline.fingerprint import dataset_fingerprint
 
@@ -128,16 +141,8 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
 
     from imageshards.pipeline.job import build
 
-    try:
-        metadata = build(
-            job.dataset, job.version, fingerprint, new_pipeline or _in_this_process, progress or Progress()
-        )
-    except Exception as error:
-        reason = _reason(error) or (_last_line(error) if new_pipeline else None)
-        if reason is None:
-            raise
-        raise JobError(reason) from error
-    return _records(job, versions.read_metadata(job.version) or {}, up_to_date=False)
+    metadata = build(job.dataset, job.version, fingerprint, new_pipeline, progress)
+    return _records(job, versions.read_metadata(job.version) or metadata, up_to_date=False)
 
 
 def _is_up_to_date(version: "Version", metadata: Mapping[str, Any], fingerprint: str) -> bool:
@@ -180,6 +185,8 @@ def _reason(error: BaseException | None) -> str | None:
     while error is not None:
         if isinstance(error, UserError):
             raise error
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"{error.strerror}: {error.filename}") from error
         if isinstance(error, OSError) and error.errno:
             return f"{error.strerror}" + (f": {error.filename}" if error.filename else "")
         if isinstance(error, JobError):

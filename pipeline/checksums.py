@@ -6,8 +6,8 @@ Its own is computed with zeros in its place, so that no bit of any file can chan
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 from imageshards.pipeline import storage
 
@@ -29,11 +29,22 @@ def read_checksums(version: Path) -> dict[str, str]:
       OSError, ValueError: metadata.json cannot be read, or is not as it was written.
     """
     text = storage.read(version / METADATA).decode()
-    checksums: dict[str, str] = json.loads(text)["sha256"]
+    checksums = storage.parse_json(text)["sha256"]
+    if not are_checksums(checksums):
+        raise ValueError("its checksums are not those of files in this folder")
     own = checksums[METADATA]
     if text.count(_entry(own)) != 1 or _sha256(text.replace(_entry(own), _entry(_BLANK))) != own:
         raise ValueError("it was changed after it was written")
-    return checksums
+    return cast(dict[str, str], checksums)
+
+
+def are_checksums(said: object) -> bool:
+    """Says whether this is a checksum for each of the files of a folder, which is all that a version consists of."""
+    return (
+        isinstance(said, dict)
+        and all(isinstance(checksum, str) for checksum in said.values())
+        and all(name == PurePosixPath(name).name for name in said)
+    )
 
 
 def file_checksum(path: Path) -> str:

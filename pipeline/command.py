@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import errno
 import functools
 import importlib.metadata
 import io
@@ -67,7 +68,9 @@ def _what_went_wrong(error: BaseException) -> tuple[int, str]:
         case MemoryError():
             return FAILED, "there is not enough memory"
         case OSError(strerror=str(words)):
-            return FAILED, words + (f": {error.filename}" if error.filename else "")
+            return MISTAKE if error.errno == errno.ENAMETOOLONG else FAILED, words + (
+                f": {error.filename}" if error.filename else ""
+            )
     first = str(error).strip().partition("\n")[0][:_LONGEST]
     return FAILED, f"an error that was not foreseen, {type(error).__name__}: {first}; {DEBUG} shows where"
 

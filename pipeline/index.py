@@ -162,10 +162,16 @@ def read_statistics(version: Path) -> Statistics:
 
 
 def read_index(version: Path) -> pa.Table:
-    """Reads the index of a published version."""
+    """Reads the index of a published version.
+
+    Raises:
+      OSError, ValueError, pa.ArrowException: it cannot be read, or is none.
+    """
     path = version / NAME
-    source = io.BytesIO(storage.read(path)) if storage.is_bucket(path) else path
-    return pq.read_table(source, schema=INDEX, memory_map=True)
+    if storage.is_bucket(path):
+        return pq.read_table(io.BytesIO(storage.read(path)), schema=INDEX)
+    with storage.open_read(path) as file:  # mapped into memory, a disk that fails would end the process
+        return pq.read_table(file, schema=INDEX)
 
 
 def count_pieces(version: Path) -> int:

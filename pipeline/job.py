@@ -2,7 +2,6 @@
 
 import collections
 import gc
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,9 +104,11 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
     if version is None:
         return None
     try:
-        rows, metadata = read_index(version), json.loads(storage.read(version / METADATA))
+        rows, metadata = read_index(version), storage.read_json(version / METADATA)
         same = metadata["normalization"] == normalization(options)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+        if storage.is_fault(error):
+            raise
         if options.redraw_splits:
             return None
         raise UserError(

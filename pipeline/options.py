@@ -10,11 +10,13 @@ from simple_parsing import field
 
 from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import Color, Encoding, Fit, Normalization
-from imageshards.pipeline.source import SPLITS
+from imageshards.pipeline.source import LONE_SURROGATE, SPLITS
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
 
 _PILLOW_MAX_PIXELS = 178_956_970  # above it Pillow itself refuses
+_LARGEST_SIZE = 8192  # 200 MB of pixels a picture, in each thread
+_PATHS = ("src", "out", "manifest", "labels", "corrections")  # the bytes of a path may be no UTF-8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,13 @@ class Options:
     """Threads that decode; as many as this process may use CPUs unless given."""
 
     def __post_init__(self) -> None:
-        _check(self.size >= 1, f"--size {self.size}: give at least 1 pixel")
+        _check(1 <= self.size <= _LARGEST_SIZE, f"--size {self.size}: give 1 to {_LARGEST_SIZE} pixels")
+        for name in (option.name for option in dataclasses.fields(self) if option.name not in _PATHS):
+            value = getattr(self, name)
+            said = " ".join(value) if isinstance(value, list) else str(value)
+            _check(
+                not LONE_SURROGATE.search(said), f"--{name.replace('_', '-')} {said}: it is no UTF-8; write it as such"
+            )
         _check(1 <= self.quality <= 100, f"--quality {self.quality}: give a number from 1 to 100")
         _check(
             1 <= self.max_pixels <= _PILLOW_MAX_PIXELS,

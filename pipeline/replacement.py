@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imageshards.pipeline import versions
+from imageshards.pipeline import storage, versions
 from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import UnreadableError
 from imageshards.pipeline.index import read_index
@@ -31,18 +31,22 @@ def check_replaceable(version: Version, dataset: SourceDataset) -> None:
     versions.check_ours(version)
     if dataset.options.replace or not versions.is_ours(version.path):
         return
-    metadata = versions.read_metadata(version)
-    if metadata is None:  # damaged: it is a matter of its splits, which the job will say
-        return
+    metadata = versions.read_metadata(version) or {}
+    form = metadata.get("normalization", {})
     wanted = dataclasses.asdict(dataset.options.normalization())
     for name in _FORM:
-        here, there = wanted[name], metadata["normalization"].get(name, wanted[name])
+        here, there = wanted[name], form.get(name, wanted[name])
         if there != here:
             option = f"--{name.replace('_', '-')}"
             raise UserError(
                 f"{version.path} was made with {option} {there}, and now it is {here}; {_ways_out(version)}"
             )
-    index = read_index(version.path)
+    try:
+        index = read_index(version.path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if storage.is_fault(error):
+            raise
+        return  # damaged: it is a matter of its splits, which the job will say
     if 2 * _continued(index, dataset) <= len(index):
         example = index["key"][0].as_py()
         raise UserError(

@@ -9,7 +9,6 @@ import csv
 import dataclasses
 import io
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def redraw(version: Path, src: str | None) -> Path:
     """
     try:
         digests = checksums.read_checksums(version)
-        metadata = json.loads(storage.read(version / checksums.METADATA))
+        metadata = storage.read_json(version / checksums.METADATA)
         statistics = read_statistics(version)
         statistics.rejected = _read_rejected(version / "rejected.csv")
         published = Version(version.with_name(published_name(version)), version.name)

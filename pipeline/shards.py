@@ -85,9 +85,14 @@ def read_frames(path: Path) -> Iterator[bytes]:
       DamagedRecordError: a frame's header is damaged, or the file ends within a frame.
     """
     with storage.open_read(path) as file:
+        left = file.seek(0, os.SEEK_END)
+        file.seek(0)
         while header := file.read(tfrecord.HEADER_BYTES):
-            rest = file.read(tfrecord.frame_length(header) - len(header))
-            yield header + rest
+            length = tfrecord.frame_length(header)
+            if length > left:  # whatever a header says, so much memory is not asked for
+                raise tfrecord.DamagedRecordError("the file ends within the record")
+            left -= length
+            yield header + file.read(length - len(header))
 
 
 def accept(record: Record, offset: int, length: int) -> None:
@@ -134,4 +139,4 @@ def load(work: Path) -> Iterator[tuple[ShardFacts, Offsets]]:
         if name.endswith(".json"):
             path = work / "shards" / name
             offsets = np.load(io.BytesIO(storage.read(path.with_suffix(".npy"))), allow_pickle=False)
-            yield ShardFacts(**json.loads(storage.read(path))), offsets
+            yield ShardFacts(**storage.read_json(path)), offsets

@@ -115,6 +115,8 @@ class Rejected:
 # Characters that a file name, a label or a line of CSV cannot hold without corrupting something further down.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # no UTF-8 has it: half a character of JSON, or a byte of a name
+
 
 def printable(text: str) -> str:
     """Returns `text` with control characters, and bytes that are no UTF-8, written as escapes."""

@@ -8,9 +8,12 @@ folder; a file in it is there whole or not at all.
 import contextlib
 import dataclasses
 import datetime
+import errno
 import functools
+import json
 import os
 import shutil
+import stat
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +30,7 @@ _AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a fi
 _PATIENCE = {"retries": {"mode": "standard", "total_max_attempts": 3}}
 _OBJECTS = "imageshards.objects"  # in a page of S3
 _BLOCK = 1 << 20
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.EINVAL)
 
 
 P = ParamSpec("P")
@@ -91,7 +95,8 @@ def exists(path: Path) -> bool:
 def read(path: Path) -> bytes:
     """Returns a file's bytes; of a bucket, in one request."""
     if not is_bucket(path):
-        return path.read_bytes()
+        with _open_regular(path, buffering=0) as file:
+            return file.read()
     at_once = _AT_ONCE[os.fspath(path).partition("://")[0]]
     return cast(bytes, _of(path).cat_file(str(path), **at_once))
 
@@ -145,7 +150,43 @@ def open_read(path: Path) -> BinaryIO:
     """Opens a file for reading, from front to back or here and there."""
     if is_bucket(path):
         return cast(BinaryIO, _of(path).open(str(path), "rb", block_size=_BLOCK))
-    return path.open("rb", buffering=_BLOCK)
+    return _open_regular(path, buffering=_BLOCK)
+
+
+def read_json(path: Path) -> Any:
+    """Returns what a JSON file holds.
+
+    Raises:
+      ValueError: it is no JSON, or nested too deeply.
+    """
+    return parse_json(read(path))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Returns what a JSON text holds; raises ValueError where it is no JSON, or nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+
+
+def is_fault(error: BaseException) -> bool:
+    """Says whether this is a fault of the machine, which may pass, and not of what was to be read."""
+    return isinstance(error, StorageError) or (
+        isinstance(error, OSError) and error.errno is not None and error.errno not in _NOT_THERE
+    )
+
+
+def _open_regular(path: Path, buffering: int) -> BinaryIO:
+    """Opens a file for reading; what is there instead of one, such as a pipe or /dev/zero, would never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return open(descriptor, "rb", buffering=buffering)  # noqa: PTH123
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 @contextlib.contextmanager

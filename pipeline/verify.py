@@ -7,7 +7,6 @@ counts in metadata.json and dataset_info.json against the records.
 import concurrent.futures
 import csv
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -59,7 +58,7 @@ def _check_files(version: Path, published: Mapping[str, str], names: Iterable[st
 def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]:
     """Holds records, index and counts against each other. The files around the shards are those that were published."""
     try:
-        metadata, info = (json.loads(storage.read(version / name)) for name in (checksums.METADATA, INFO))
+        metadata, info = (storage.read_json(version / name) for name in (checksums.METADATA, INFO))
         labels = read_labels(version)
         index = read_index(version)
         for shard in _read_shards(version, metadata, labels, index):
@@ -75,7 +74,7 @@ def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]
 
 def described(version: Path) -> str:
     """Returns, in words, what was found of a version that is as it was published."""
-    metadata = json.loads(storage.read(version / checksums.METADATA))
+    metadata = storage.read_json(version / checksums.METADATA)
     several = metadata["duplicates"]["in_several_splits"]
     return f"{metadata['images']:,} images and {len(metadata['sha256'])} files are as they were published; " + (
         f"{several} of the pictures in several splits, as the source gave them"

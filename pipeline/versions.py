@@ -9,7 +9,6 @@ import ctypes
 import dataclasses
 import errno
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from imageshards.pipeline import storage
-from imageshards.pipeline.checksums import METADATA
+from imageshards.pipeline.checksums import METADATA, are_checksums
 from imageshards.pipeline.errors import JobError, UserError
 
 INFO = "dataset_info.json"
@@ -32,7 +31,7 @@ LABELS = "label.labels.txt"
 
 _SIGNS = (METADATA, "index.parquet")  # other datasets of TFDS may have the first
 _AROUND = {*_SIGNS, "features.json", INFO, LABELS, "rejected.csv", "report.html"}
-_FACTS = {"fingerprint", "normalization", "rejected", "sha256"}
+_FACTS = {"fingerprint": str, "normalization": dict, "rejected": dict, "sha256": dict}
 _MARKERS = ("features.json", INFO)  # TFDS looks for the first, and then believes the second
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _RENAME_EXCHANGE = 2  # of linux/fs.h
@@ -134,7 +133,7 @@ def published_name(path: Path) -> str:
     Raises:
       OSError, ValueError: dataset_info.json cannot be read.
     """
-    return str(json.loads(storage.read(path / INFO))["name"])
+    return str(storage.read_json(path / INFO)["name"])
 
 
 def read_labels(path: Path) -> list[str]:
@@ -154,12 +153,20 @@ def previous_version(version: Version) -> Path | None:
 
 
 def read_metadata(version: Version) -> dict[str, Any] | None:
-    """Returns metadata.json of a published version; None where there is none, or it cannot be read."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        metadata = json.loads(storage.read(version.path / METADATA))
-        if isinstance(metadata, dict) and metadata.keys() >= _FACTS:
-            return metadata
-    return None
+    """Returns metadata.json of a published version; None where there is none, or it is damaged.
+
+    Raises:
+      OSError, JobError: the machine or the store failed.
+    """
+    try:
+        metadata = storage.read_json(version.path / METADATA)
+    except (OSError, ValueError) as error:
+        if storage.is_fault(error):
+            raise
+        return None
+    if not isinstance(metadata, dict) or not all(isinstance(metadata.get(name), kind) for name, kind in _FACTS.items()):
+        return None
+    return metadata if are_checksums(metadata["sha256"]) else None
 
 
 def missing_files(version: Version, metadata: Mapping[str, Any]) -> list[str]:

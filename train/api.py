@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.keywords import command_line, takes_options_of
 from imageshards.pipeline.source import SPLITS, UserError
@@ -171,9 +172,9 @@ def open_run(path: str | Path) -> Run:
     """
     folder = Path(path)
     try:
-        settings = json.loads((folder / RUN).read_text("utf-8"))
-        metrics = json.loads((folder / _METRICS).read_text("utf-8"))
-        labels = (folder / _LABELS).read_text("utf-8").splitlines()
+        settings = storage.read_json(folder / RUN)
+        metrics = storage.read_json(folder / _METRICS)
+        labels = storage.read(folder / _LABELS).decode().splitlines()
         Normalization.recorded(settings["normalization"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}: not the folder of a run, or it is damaged: {error}") from error

@@ -1,7 +1,6 @@
 """From a TFDS dataset to batches: uint8 images (B, H, W, C) and int64 labels (B,)."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.file_adapters import FileFormat
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UserError
 from imageshards.pipeline.versions import find_versions, published_versions
 from imageshards.train.options import is_path
@@ -80,7 +80,7 @@ class Dataset:
     def metadata(self) -> dict[str, Any]:
         """Returns what the records job wrote of a dataset of ours; nothing of another."""
         path = self.folder / "metadata.json"
-        metadata: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        metadata: dict[str, Any] = storage.read_json(path) if path.exists() else {}
         return metadata if "normalization" in metadata else {}
 
 

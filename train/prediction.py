@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.source import UserError
 from imageshards.pipeline.sources.listing import list_files
@@ -119,7 +120,7 @@ def read_pixels(path: Path, normalization: Normalization) -> npt.NDArray[np.uint
     import tensorflow as tf
 
     try:
-        stored = normalize(path.read_bytes(), normalization).data
+        stored = normalize(storage.read(path), normalization).data
     except OSError as error:
         return error.strerror or str(error)
     except UnreadableError as error:

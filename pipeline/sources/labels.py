@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 _NAMES_FILE = re.compile(
     r"(classes|class_?names|labels?|label_?names|label_?map|synsets|names|categories|classnames|class_?list)\.(txt|names|json)|.*\.names"
 )
-_NUMBERED = re.compile(r"(\d+)[\s,:;]+(\S.*)")
+_NUMBERED = re.compile(r"([0-9]+)[\s,:;]+(\S.*)")
 _SEPARATORS = ("|", ";", ",")
 
 
@@ -75,9 +75,14 @@ def names_of_numbers(listing: Listing, labels: list[str], base: str) -> tuple[di
             continue
         if set(labels) <= set(names):
             return {label: names[label] for label in labels}, f"the names of the labels come from {file.key}"
-        first, last = (f"{min(some, key=int)} to {max(some, key=int)}" for some in (names, labels))
+        first, last = (f"{min(some, key=_in_order)} to {max(some, key=_in_order)}" for some in (names, labels))
         return {}, f"{file.key} is not used: it names {first}, and the labels are {last}"
     return {}, ""
+
+
+def _in_order(number: str) -> tuple[int, str]:
+    """Returns what sorts whole numbers, written in any number of digits, by their value."""
+    return len(number), number
 
 
 def _read_names(content: bytes) -> dict[str, str]:
@@ -89,7 +94,7 @@ def _read_names(content: bytes) -> dict[str, str]:
     if text.lstrip().startswith(("[", "{")):
         try:
             data = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         if isinstance(data, dict):
             if all(isinstance(value, int) for value in data.values()):
@@ -99,5 +104,5 @@ def _read_names(content: bytes) -> dict[str, str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     numbered = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     if lines and len(numbered) == len(lines):
-        return {str(int(match[1])): match[2] for match in numbered}
+        return {match[1].lstrip("0") or "0": match[2] for match in numbered}
     return {str(number): line for number, line in enumerate(lines)}

@@ -31,6 +31,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.options import Layout, Options
 from imageshards.pipeline.source import File, Reason, Rejected, Source, UserError, count, labelled
 from imageshards.pipeline.sources.corrections import NAME, correct, read_corrections, take_corrections
@@ -417,7 +418,7 @@ def _labels(sources: Sources, options: Options) -> list[str]:
 
 def _pinned_labels(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = storage.read(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--labels {path}: {error}") from error
     labels = [line.strip() for line in lines]

@@ -6,6 +6,8 @@ from typing import Literal
 
 import pyarrow as pa
 
+from imageshards.pipeline.source import LONE_SURROGATE
+
 Role = Literal["file", "label", "split", "group"]
 
 _TEXT = pa.large_string()
@@ -61,17 +63,18 @@ def table_of(rows: Iterable[tuple[int, Cells]], header: Sequence[str] = ()) -> T
     blocks: list[list[pa.Array]] = []
     lines: list[pa.Array] = []
     block: list[tuple[int, Cells]] = []
+    damaged: list[tuple[int, str]] = []
     for row in rows:
         block.append(row)
         if len(block) == _BLOCK:
-            _close(block, blocks, lines)
-    _close(block, blocks, lines)
+            _close(block, blocks, lines, damaged)
+    _close(block, blocks, lines, damaged)
     width = max([len(header), *map(len, blocks)])
     columns = [
         _joined([_column(block, number, len(at)) for block, at in zip(blocks, lines, strict=True)])
         for number in range(width)
     ]
-    return Table(list(header), columns, _joined(lines, pa.int64()))
+    return Table(list(header), columns, _joined(lines, pa.int64()), damaged=damaged)
 
 
 def records(rows: Iterable[tuple[int, dict[Role, str | None]]]) -> Table:
@@ -87,14 +90,35 @@ def records(rows: Iterable[tuple[int, dict[Role, str | None]]]) -> Table:
     )
 
 
-def _close(block: list[tuple[int, Cells]], blocks: list[list[pa.Array]], lines: list[pa.Array]) -> None:
-    if not block:
-        return
-    width = max(len(cells) for _, cells in block)
-    columns = [[cells[number] if number < len(cells) else None for _, cells in block] for number in range(width)]
-    blocks.append([pa.array(column, _TEXT) for column in columns])
-    lines.append(pa.array([line for line, _ in block], pa.int64()))
+def _close(
+    block: list[tuple[int, Cells]],
+    blocks: list[list[pa.Array]],
+    lines: list[pa.Array],
+    damaged: list[tuple[int, str]],
+) -> None:
+    """Moves the rows of `block` to the columns; those with half a character, as JSON can have, to `damaged`."""
+    try:
+        columns = _as_columns(block)
+    except UnicodeEncodeError:
+        damaged += [
+            (line, "it has half a character (a lone surrogate)") for line, cells in block if not _is_text(cells)
+        ]
+        block[:] = [row for row in block if _is_text(row[1])]
+        columns = _as_columns(block)
+    if block:
+        blocks.append(columns)
+        lines.append(pa.array([line for line, _ in block], pa.int64()))
     block.clear()
+
+
+def _as_columns(block: list[tuple[int, Cells]]) -> list[pa.Array]:
+    width = max((len(cells) for _, cells in block), default=0)
+    columns = [[cells[number] if number < len(cells) else None for _, cells in block] for number in range(width)]
+    return [pa.array(column, _TEXT) for column in columns]
+
+
+def _is_text(cells: Cells) -> bool:
+    return not any(cell and LONE_SURROGATE.search(cell) for cell in cells)
 
 
 def _column(block: list[pa.Array], number: int, length: int) -> pa.Array:

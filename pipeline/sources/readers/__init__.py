@@ -107,7 +107,7 @@ def _of_text(text: str, suffix: str) -> Table | None:
     if suffix in JSON_LINES or (suffix in JSON and _is_lines(text)):
         found, damaged = entries.lines(text)
         table = _first(ENTRIES, found)
-        return table and dataclasses.replace(table, damaged=damaged)
+        return table and dataclasses.replace(table, damaged=sorted(damaged + table.damaged))
     if suffix in JSON:
         return _of_document(entries.document(text))
     return TEXTS.get(suffix, text_list.read)(text)
