@@ -93,8 +93,8 @@ class Options:
     labels: str = field(default="", metavar="FILE")
     """A text file with one label a line, which fixes the label numbers; sorted names unless given."""
 
-    manifest: str = field(default="", metavar="FILE")
-    """Layout manifest: the CSV, TSV, JSON or JSONL file; found in SRC unless given."""
+    manifest: list[str] = field(default_factory=list, action="append", nargs=None, metavar="FILE")
+    """Layout manifest: the CSV, TSV, JSON or JSONL file; found in SRC unless given. May be given several times."""
 
     manifest_encoding: str = field(default="", metavar="NAME")
     """The manifest's character encoding; what its first bytes say, or UTF-8, unless given."""
@@ -160,6 +160,7 @@ class Options:
         )
         _check_pattern("--label-pattern", self.label_pattern, "label")
         _check_pattern("--group-pattern", self.group_pattern, "group")
+        _check(not isinstance(self.manifest, str), f"manifest={self.manifest!r}: give a list of files")
         self.shares()
         self.carve()
 

@@ -95,14 +95,14 @@ def test_a_manifest_elsewhere_and_columns_by_name(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("n,what,where,when,who\n0,cat,1.jpg,test,ann\n1,dog,2.jpg,,bob\n2,cat,3.jpg,train,ann\n")
     columns = {"file_column": "where", "label_column": "what", "split_column": "4", "group_column": "who"}
-    reading = understood(tmp_path / "raw", manifest=str(table), **columns)
+    reading = understood(tmp_path / "raw", manifest=[str(table)], **columns)
     assert labels_by_key(reading) == LABELS
     assert [source.split for source in reading.sources] == ["test", None, "train"]
     assert [source.group for source in reading.sources] == ["ann", "bob", "ann"]
     with pytest.raises(UserError, match="--label-column 'x': table.csv has the columns 'n', 'what'"):
-        understood(tmp_path / "raw", manifest=str(table), label_column="x")
+        understood(tmp_path / "raw", manifest=[str(table)], label_column="x")
     with pytest.raises(UserError, match="columns 'what', 'who' could each be the label.*--label-column what"):
-        understood(tmp_path / "raw", manifest=str(table), file_column="where")
+        understood(tmp_path / "raw", manifest=[str(table)], file_column="where")
 
 
 def test_rows_and_files_that_do_not_fit_are_listed(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_broken_tables_are_named(tmp_path: Path, name: str, data: bytes, message
     tree(tmp_path, *IMAGES)
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UserError, match=message):
-        understood(tmp_path, manifest=name)
+        understood(tmp_path, manifest=[name])
 
 
 def test_bytes_that_are_no_text_are_counted_or_named(tmp_path: Path) -> None:
@@ -220,12 +220,12 @@ def test_other_encodings(tmp_path: Path) -> None:
     tree(tmp_path, *IMAGES)
     text = "file,label\n1.jpg,été\n2.jpg,chien\n3.jpg,été\n"
     (tmp_path / "m.csv").write_bytes(text.encode("cp1252"))
-    assert understood(tmp_path, manifest="m.csv", manifest_encoding="cp1252").labels == ["chien", "été"]
+    assert understood(tmp_path, manifest=["m.csv"], manifest_encoding="cp1252").labels == ["chien", "été"]
     (tmp_path / "m.csv").write_bytes(text.encode("utf-16"))
-    assert understood(tmp_path, manifest="m.csv").labels == ["chien", "été"]
+    assert understood(tmp_path, manifest=["m.csv"]).labels == ["chien", "été"]
     (tmp_path / "m.csv").write_bytes(text.encode("utf-8"))
     with pytest.raises(UserError, match="klingon: there is no such encoding"):
-        understood(tmp_path, manifest="m.csv", manifest_encoding="klingon")
+        understood(tmp_path, manifest=["m.csv"], manifest_encoding="klingon")
 
 
 def test_formulas_are_only_text(tmp_path: Path) -> None:
@@ -233,3 +233,90 @@ def test_formulas_are_only_text(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("file,label\n1.jpg,=cmd()\n2.jpg,<b>dog</b>\n3.jpg,=cmd()\n")
     assert understood(tmp_path).labels == ["<b>dog</b>", "=cmd()"]
     assert Reason("no-row") is Reason.NO_ROW
+
+
+def test_a_table_that_agrees_with_label_folders_is_not_asked_about(tmp_path: Path) -> None:
+    tree(tmp_path, "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
+    (tmp_path / "labels.csv").write_text("file,label,is_valid\ncat/1.jpg,cat,0\ndog/2.jpg,dog,1\ndog/3.jpg,dog,0\n")
+    reading = understood(tmp_path)
+    assert "as their folders do" in reading.why
+    assert [source.split for source in reading.sources] == ["train", "validation", "train"]
+
+
+def test_a_table_for_one_split_and_folders_for_another(tmp_path: Path) -> None:
+    tree(tmp_path, "train/n1/images/1.JPEG", "train/n2/images/2.JPEG", "val/images/3.JPEG", "test/images/4.JPEG")
+    (tmp_path / "val/val_annotations.txt").write_text("3.JPEG\tn2\t0\t0\t62\t57\n")
+    (tmp_path / "train/n1/n1_boxes.txt").write_text("1.JPEG\t0\t10\t63\t58\n")
+    reading = understood(tmp_path)
+    assert [(source.key, source.label, source.split) for source in reading.sources] == [
+        ("train/n1/images/1.JPEG", "n1", "train"),
+        ("train/n2/images/2.JPEG", "n2", "train"),
+        ("val/images/3.JPEG", "n2", "validation"),
+    ]
+    assert rejects(reading) == {"test/images/4.JPEG": "no-label"}
+    (tmp_path / "val/val_annotations.txt").write_text("3.JPEG\tn9\t0\t0\t62\t57\n")
+    with pytest.raises(UserError, match=r"two readings.*no folder is called 'n9'"):
+        understood(tmp_path)
+
+
+def test_several_tables_of_a_split_each_and_one_about_other_pictures(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "instances_train2017.csv").write_text("file,label\n1.jpg,cat\n2.jpg,dog\n")
+    (tmp_path / "instances_val2017.csv").write_text("file,label\n3.jpg,cat\n")
+    (tmp_path / "meta.csv").write_text("file,label\nicons/a.png,cat\n")
+    reading = understood(tmp_path)
+    assert [source.split for source in reading.sources] == ["train", "train", "validation"]
+    assert "meta.csv names no picture in SRC; it is not used" in reading.notes
+
+
+def test_several_manifests_are_told(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "a.csv").write_text("file,label\n1.jpg,cat\n2.jpg,dog\n")
+    (tmp_path / "b.csv").write_text("file,label\n3.jpg,cat\n")
+    assert labels_by_key(understood(tmp_path, manifest=["a.csv", "b.csv"])) == LABELS
+
+
+def test_tables_that_call_images_by_number(tmp_path: Path) -> None:
+    tree(tmp_path, "images/001.cat/a.jpg", "images/002.dog/b.jpg", "images/002.dog/c.jpg")
+    for name, text in {
+        "images.txt": "1 001.cat/a.jpg\n2 002.dog/b.jpg\n3 002.dog/c.jpg\n",
+        "image_class_labels.txt": "1 1\n2 2\n3 2\n",
+        "classes.txt": "1 001.cat\n2 002.dog\n",
+        "train_test_split.txt": "1 1\n2 0\n3 1\n",
+        "bounding_boxes.txt": "1 0.0 1.0 2.0 3.5\n2 0.0 1.0 2.0 3.5\n3 0.0 1.0 2.0 3.5\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    reading = understood(tmp_path)
+    assert [(source.label, source.split) for source in reading.sources] == [
+        ("001.cat", "train"),
+        ("002.dog", "test"),
+        ("002.dog", "train"),
+    ]
+
+
+def test_numbers_of_splits(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "labels.csv").write_text("file,label,partition\n1.jpg,cat,0\n2.jpg,dog,1\n3.jpg,cat,2\n")
+    reading = understood(tmp_path)
+    assert [source.split for source in reading.sources] == ["train", "validation", "test"]
+    assert any("taken as 0 train, 1 validation, 2 test" in note for note in reading.notes)
+    (tmp_path / "labels.csv").write_text("file,label,partition\n1.jpg,cat,0\n2.jpg,dog,1\n3.jpg,cat,1\n")
+    reading = understood(tmp_path)
+    assert {source.split for source in reading.sources} == {None}
+    assert any("'partition' is not used" in note for note in reading.notes)
+
+
+def test_a_table_of_pairs_is_asked_about(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "pairs.csv").write_text("left,right,same\n1.jpg,2.jpg,0\n2.jpg,3.jpg,0\n3.jpg,1.jpg,1\n")
+    with pytest.raises(UserError, match=r"'left' and 'right' each name another picture.*--file-column left"):
+        understood(tmp_path)
+    assert understood(tmp_path, manifest=["pairs.csv"], file_column="left", layout="manifest").labels == ["0", "1"]
+
+
+def test_files_about_a_picture_each_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "images/1.json").write_text('{"label": "cat"}')
+    (tmp_path / "images/2.json").write_text('{"label": "dog"}')
+    with pytest.raises(UserError, match=r"2 files such as images/1.json are each about a picture"):
+        understood(tmp_path)

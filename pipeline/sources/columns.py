@@ -64,6 +64,9 @@ _FLAGS: dict[str, tuple[str, str]] = {  # what 1 and what 0 mean
     **dict.fromkeys(("istrain", "istraining", "istrainingimage"), ("train", "test")),
     "istest": ("test", "train"),
 }
+NUMBERED_SPLITS = {"0": "train", "1": "validation", "2": "test"}
+"""What numbers of splits mean, as in CelebA and others, where there are three."""
+
 _FOLD = ("fold", "folds", "kfold", "cvfold", "foldid")
 _MEASURE = re.compile(
     r"(x|y|w|h|xmin|xmax|ymin|ymax|(image|img)?(width|height|size)|age|weight|length|area|price|score|rating|count"
@@ -99,6 +102,12 @@ class Columns:
 
     candidates: tuple[str, ...] = ()
     """The names of the columns that could be the label."""
+
+    file_candidates: tuple[str, ...] = ()
+    """The names of the columns that could be the file, where none is named like one."""
+
+    hits: int = 0
+    """How many of a few rows name a picture of SRC."""
 
     likely: bool = False
     """Whether one of the candidates is probably the label."""
@@ -183,9 +192,14 @@ class _Choice:
         group = self._said("group", self.options.group_column)
         if group is None:
             group = next((c for c, name in enumerate(self.plain) if _GROUP.fullmatch(name) and c != file), None)
-        notes = self._notes(group)
+        notes = self._notes(group, split)
         label = self._said("label", self.options.label_column)
-        found = Columns(file, label, split, group, flag=flag, notes=notes)
+        found = Columns(file, label, split, group, flag=flag, notes=notes, hits=0 if file is None else self.hits[file])
+        if file is not None and (others := self._other_files(file)):
+            names = tuple(self.table.name(c) for c in (file, *others))
+            listed = " and ".join(repr(printable(name)) for name in names[:4])
+            words = f"the columns {listed} each name another picture"
+            return dataclasses.replace(found, label=None, question=words, file_candidates=names, likely=True)
         if label is not None or file is None:
             return found
         taken = {file, split, group}
@@ -219,6 +233,22 @@ class _Choice:
                 return column
         return None
 
+    def _other_files(self, file: int) -> list[int]:
+        """Returns the columns that name other pictures, as a table of pairs has; none where the file's is plain."""
+        said = self.options.file_column or "file" in self.table.roles
+        if said or self.plain[file] in _FILE or not self.hits[file]:
+            return []
+        mine = self.sample.columns[file]
+        return [
+            c
+            for c, values in enumerate(self.sample.columns)
+            if c != file
+            and self.plain[c] not in _FILE
+            and self.hits[c] * 2 > len(values)
+            and values != mine
+            and not all(map(_NUMBER.fullmatch, values))
+        ]
+
     def _split(self, file: int | None) -> tuple[int | None, tuple[str, str] | None]:
         said = self._said("split", self.options.split_column)
         for column in [said] if said is not None else range(len(self.plain)):
@@ -227,17 +257,25 @@ class _Choice:
                 continue
             if self.plain[column] in _FLAGS and values <= TRUE | _FALSE:
                 return column, _FLAGS[self.plain[column]]
+            if self.plain[column] in _SPLIT and self.plain[column] not in _FOLD and values == set(NUMBERED_SPLITS):
+                return column, None
             words = {*SPLIT_NAMES, *UNASSIGNED, *DISCARD}
             named = self.plain[column] in _SPLIT and any(value in SPLIT_NAMES for value in values)
             if said is not None or named or (values & set(SPLIT_NAMES) and values <= words):
                 return column, None
         return None, None
 
-    def _notes(self, group: int | None) -> tuple[str, ...]:
+    def _notes(self, group: int | None, split: int | None) -> tuple[str, ...]:
         notes = []
+        if split is not None and self._are_numbers(split) and self.plain[split] not in _FLAGS:
+            numbered = ", ".join(f"{number} {name}" for number, name in NUMBERED_SPLITS.items())
+            notes.append(f"the numbers of the column {self.table.name(split)!r} were taken as {numbered}")
         if group is not None:
             notes.append(f"images with the same {self.table.name(group)!r} stay in one split")
         for column, name in enumerate(self.plain):
+            if name in _SPLIT and name not in _FOLD and column != split and self._are_numbers(column):
+                told = self.table.name(column)
+                notes.append(f"the column {told!r} is not used: which split its numbers mean is not known")
             if name in _FOLD and column != group:
                 told = self.table.name(column)
                 notes.append(f"the column {told!r} is not used; --group-column {told} keeps each fold in one split")
@@ -247,6 +285,8 @@ class _Choice:
         """Says whether a column counts the rows, names the file once more, or is a fold or a flag."""
         given = self.sample.given(column)
         if not given or self.plain[column] in _FOLD or self.plain[column] in _FLAGS:
+            return True
+        if self.plain[column] in _SPLIT and self._are_numbers(column):
             return True
         if self.hits[column] * 2 > len(given) or sum(map(_is_image_name, given)) * 2 > len(given):
             return True
@@ -259,7 +299,7 @@ class _Choice:
         classes = self._one_hot(rest)
         if classes:
             return dataclasses.replace(found, one_hot=tuple(classes))
-        likely = [c for c in rest if self._could_be_label(c)]
+        likely = self._different([c for c in rest if self._could_be_label(c)])
         if len(likely) == 1:
             return self._unless_caption(found, likely[0])
         return self._question(found, likely, rest)
@@ -299,6 +339,15 @@ class _Choice:
         """Says whether two columns cut the rows into the same classes."""
         columns = [[(value or "").lower() for value in self.sample.columns[c]] for c in (first, second)]
         return len(set(zip(*columns, strict=True))) == len(set(columns[0])) == len(set(columns[1]))
+
+    def _different(self, columns: list[int]) -> list[int]:
+        """Returns the columns without those that number the classes which another one names."""
+        names = [column for column in columns if not self._are_numbers(column)]
+        return [
+            column
+            for column in columns
+            if column in names or not any(self._same_classes(name, column) for name in names)
+        ]
 
     def _are_numbers(self, column: int) -> bool:
         return all(map(_NUMBER.fullmatch, self.sample.given(column)))

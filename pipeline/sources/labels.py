@@ -14,9 +14,11 @@ from imageshards.pipeline.sources.listing import Listing
 _INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _WHOLE = re.compile(r"([-+]?\d+)\.0*")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
-_NAMES_FILE = re.compile(
+NAMES_FILE = re.compile(
     r"(classes|class_?names|labels?|label_?names|label_?map|synsets|names|categories|classnames|class_?list)\.(txt|names|json)|.*\.names"
 )
+"""Files that say how numbers of labels are called."""
+
 _NUMBERED = re.compile(r"([0-9]+)[\s,:;]+(\S.*)")
 _SEPARATORS = ("|", ";", ",")
 
@@ -68,7 +70,7 @@ def names_of_numbers(listing: Listing, labels: list[str], base: str) -> tuple[di
         return {}, ""
     for file in listing.others:
         folder, name = posixpath.split(file.key)
-        if not _NAMES_FILE.fullmatch(name.lower()) or folder not in ("", base, "annotations", "meta"):
+        if not NAMES_FILE.fullmatch(name.lower()) or folder not in ("", base, "annotations", "meta"):
             continue
         names = _read_names(storage.read(listing.root / file.path))
         if not names:

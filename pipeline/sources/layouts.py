@@ -33,7 +33,8 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.options import Layout, Options
-from imageshards.pipeline.source import File, Reason, Rejected, Source, UserError, count, labelled
+from imageshards.pipeline.source import Reason, Rejected, Source, UserError, count, labelled
+from imageshards.pipeline.sources.combined import combine, overlap
 from imageshards.pipeline.sources.corrections import NAME, correct, read_corrections, take_corrections
 from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing, list_files
@@ -115,6 +116,8 @@ def read_dataset(listing: Listing, options: Options, tables: Tables | None = Non
         read = read_tables(listing, tables)
     else:
         read = _without_table(_LAYOUTS[layout](listing, options), layout)
+        if tables.labels and options.layout == "auto" and not options.label_depth and not options.label_pattern:
+            read = combine(read, read_tables(listing, tables))
     if options.layout in ("auto", "manifest"):
         read = put_splits(read, listing, tables)
     notes = [*listing.notes, *tables.notes, *read.notes]
@@ -152,7 +155,7 @@ def detect(listing: Listing, tables: Tables, options: Options) -> tuple[Layout, 
     if options.layout != "auto":
         return options.layout, "as told"
     if options.manifest:
-        return "manifest", f"--manifest {options.manifest}"
+        return "manifest", " ".join(f"--manifest {name}" for name in options.manifest)
     if options.label_depth:
         return "folders", f"--label-depth {options.label_depth}"
     if options.label_pattern:
@@ -160,13 +163,7 @@ def detect(listing: Listing, tables: Tables, options: Options) -> tuple[Layout, 
     shape = Shape.of(listing.images)
     if tables.labels:
         _check_tables(tables, options)
-        names = ", ".join(one.name for one in tables.labels[:3]) + (" …" if len(tables.labels) > 3 else "")
-        if shape.depths == {1} and len(shape.labels) > 1:
-            raise UserError(
-                f"{options.src}: two readings are possible: {names} maps files to labels, and the folders"
-                f" {_some(shape.labels)} could be labels; say --layout manifest or --layout folders"
-            )
-        return "manifest", f"{names} {'names' if len(tables.labels) == 1 else 'name'} images and labels"
+        return _by_tables(listing, shape, tables, options)
     if any(one.columns.likely for one in tables.unclear):
         raise UserError(no_label(next(one for one in tables.unclear if one.columns.likely), options))
     if tables.unreadable:
@@ -175,6 +172,25 @@ def detect(listing: Listing, tables: Tables, options: Options) -> tuple[Layout, 
             f"{name}: {why}. If it says nothing of labels, --layout folders or --layout filenames leaves it aside"
         )
     return _by_places(listing, shape, tables, options)
+
+
+def _by_tables(listing: Listing, shape: "Shape", tables: Tables, options: Options) -> tuple[Layout, str]:
+    """Returns the layout where tables name images and labels; label folders beside them have to agree."""
+    names = ", ".join(one.name for one in tables.labels[:3]) + (" …" if len(tables.labels) > 3 else "")
+    name = "names" if len(tables.labels) == 1 else "name"
+    if len(shape.labels) < 2 or not (shape.depths == {1} or shape.unlabelled):
+        return "manifest", f"{names} {name} images and labels"
+    both = overlap(listing.images, read_tables(listing, tables), shape.label_of)
+    if both.contradiction or (both.stranger and not both.whole):
+        labelled = both.contradiction or f"no folder is called {both.stranger!r} as the labels there"
+        raise UserError(
+            f"{options.src}: two readings are possible: {names} {name} files and labels, and the folders"
+            f" {_some(shape.labels)} could be labels ({labelled}); say --layout manifest or --layout folders"
+        )
+    if both.whole:
+        return "manifest", f"{names} {name} images and labels, as their folders do"
+    inside = f"images lie in one of {count(len(shape.labels), 'folder')}{shape.in_splits}"
+    return "folders", f"{inside}; {names} {name} the labels of others"
 
 
 def _by_places(listing: Listing, shape: "Shape", tables: Tables, options: Options) -> tuple[Layout, str]:
@@ -245,7 +261,7 @@ def read_folders(listing: Listing, options: Options) -> Iterator[Source | Reject
     depth = options.label_depth or 1
     shape = Shape.of(listing.images, deeper=depth)
     for file in listing.images:
-        split, folders = shape.split_and_folders(file)
+        split, folders = shape.split_and_folders(file.key.rpartition("/")[0])
         if split in shape.unlabelled_splits and len(folders) < depth:
             yield Rejected(file.key, Reason.NO_LABEL, f"it lies in {file.key.partition('/')[0]}/ itself")
         elif len(folders) < depth or (len(folders) > depth and not options.label_depth):
@@ -265,7 +281,7 @@ def read_filenames(listing: Listing, options: Options) -> Iterator[Source | Reje
     separated = any(_SEPARATED_NUMBER.search(_COPY.sub("", stem)) for stem in stems)
     number = _SEPARATED_NUMBER if separated or any(map(_COPY.search, stems)) else _ATTACHED_NUMBER
     for file, stem in zip(listing.images, stems, strict=True):
-        split, _ = shape.split_and_folders(file)
+        split, _ = shape.split_and_folders(file.key.rpartition("/")[0])
         if pattern is None:
             label = number.sub("", _COPY.sub("", stem)).rstrip("-_. ")
             yield labelled(file, "" if label.isdigit() else label, split)
@@ -335,10 +351,15 @@ class Shape:
         """Returns the split folders, in words."""
         return f", below the splits {', '.join(self.split_folders)}" if self.has_splits else ""
 
-    def split_and_folders(self, file: File) -> tuple[str | None, list[str]]:
-        """Returns the split of an image's folder, and the folders that count below it."""
-        folders = [name for name in file.key.split("/")[:-1] if name not in self.skipped]
+    def split_and_folders(self, folder: str) -> tuple[str | None, list[str]]:
+        """Returns the split of a folder below SRC, and the folders that count below it."""
+        folders = [name for name in folder.split("/") if name and name not in self.skipped]
         return (split_named(folders[0]), folders[1:]) if self.has_splits else (None, folders)
+
+    def label_of(self, folder: str) -> str | None:
+        """Returns the label of the images in a folder below SRC, where a folder makes a label."""
+        folders = self.split_and_folders(folder)[1]
+        return folders[0] if len(folders) == 1 else None
 
 
 def _folders_of(images: Files) -> set[tuple[str, ...]]:
@@ -465,12 +486,17 @@ def _check(dataset: SourceDataset, tables: Tables) -> None:
     if not sources:
         raise UserError(
             f"{options.src}: no image has a label ({dataset.layout}, {dataset.why}):\n{_lines(dataset.rejected[:5])}"
+            + _listed(tables.passed_over())
         )
     if _is_guess(options, dataset.layout):
         _check_guess(dataset, tables)
     carve = options.carve()
     if carve and carve[0] not in sources.distinct("split"):
         raise UserError(f"--test-from {options.test_from}: the source gives no {carve[0]} split to carve from")
+
+
+def _listed(words: list[str]) -> str:
+    return "".join(f"\n  {line}" for line in words)
 
 
 def _lines(rejected: list[Rejected]) -> str:
@@ -501,9 +527,8 @@ def _check_guess(dataset: SourceDataset, tables: Tables) -> None:
         "filenames": "give --label-pattern, a manifest, or a folder a label; --layout filenames takes the names so",
         "manifest": "--layout manifest takes the table so; --label-column names another column",
     }[layout]
-    passed = "".join(f"\n  {words}" for words in tables.passed_over())
     such = f" (such as {sources[0].key})"
-    raise UserError(f"{dataset.options.src}: {where}, but {what}{such}; {advice}{passed}")
+    raise UserError(f"{dataset.options.src}: {where}, but {what}{such}; {advice}{_listed(tables.passed_over())}")
 
 
 def _no_images(listing: Listing, options: Options) -> str:
@@ -521,10 +546,21 @@ def _mixed_depths(listing: Listing, shape: Shape, options: Options) -> str:
     if options.label_depth and min(by_depth) - shape.has_splits < options.label_depth:
         return f"{options.src}: --label-depth {options.label_depth}, but some images lie higher: {examples}"
     return (
-        f"{options.src}: images lie at different depths or below nested folders ({examples}). For labels from the"
-        " first folder say --label-depth 1, from nested folders --label-depth 2; else move the files so that every"
-        " image lies in its label's folder, or give a manifest"
+        f"{options.src}: images lie at different depths or below nested folders ({examples}). {_depths(listing.images)}"
+        "Move the files so that every image lies in its label's folder, or give a manifest"
     )
+
+
+def _depths(images: Files) -> str:
+    """Returns, in words, how many labels each depth of folders would make, where each image lies deep enough."""
+    makes = []
+    for depth in (1, 2, 3):
+        shape = Shape.of(images, deeper=depth)
+        below = [shape.split_and_folders("/".join(parts))[1] for parts in _folders_of(images)]
+        labels = sorted({"/".join(folders[:depth]) for folders in below})
+        if min(map(len, below)) >= depth and len(labels) > 1:
+            makes.append(f"--label-depth {depth} makes {len(labels)} labels, such as {labels[0]!r}")
+    return f"{'; '.join(makes)}. " if makes else ""
 
 
 def _some(names: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UNPRINTABLE, Reason, Rejected, Source, count, printable
 from imageshards.pipeline.sources import labels
-from imageshards.pipeline.sources.columns import DISCARD, TRUE, UNASSIGNED
+from imageshards.pipeline.sources.columns import DISCARD, NUMBERED_SPLITS, TRUE, UNASSIGNED
 from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing
 from imageshards.pipeline.sources.names import folder_split
@@ -207,7 +207,7 @@ def _splits(one: Named) -> pa.Array:
         if one.columns.flag:
             names.append(one.columns.flag[0 if low in TRUE else 1])
         else:
-            names.append(None if low in UNASSIGNED else SPLIT_NAMES.get(low, value))
+            names.append(None if low in UNASSIGNED else SPLIT_NAMES.get(low, NUMBERED_SPLITS.get(low, value)))
     text = pa.array(names, _TEXT).take(coded.indices)
     return pc.fill_null(text, one.split) if one.split else text
 

@@ -9,6 +9,7 @@ _TABLE = re.compile(
     r"[-_ ](labels?|list|annotations?|metadata|meta|split|images?|data|files?|info|gt|ground_?truth|set|classes)\Z",
     re.IGNORECASE,
 )
+_YEAR = re.compile(r"[-_ ]?(19|20)\d\d\Z")  # train2017
 _PART = re.compile(r"(?:^|[-_ ])(?:images?|imgs?)(?:[-_ ]|$)|^(?:part|batch)[-_ ]?\d+$")  # images_part_1, part2
 _CONTAINERS = frozenset(
     [
@@ -28,7 +29,7 @@ def split_named(name: str) -> str | None:
 
 def split_of_table(stem: str) -> str | None:
     """Returns the split that a table's name without extension says: val_labels, Train_list, test."""
-    low, before = stem.lower(), ""
+    low, before = _YEAR.sub("", stem.lower()), ""
     while low != before:
         if low in SPLIT_NAMES:
             return SPLIT_NAMES[low]

@@ -6,7 +6,6 @@ labels.csv   train_labels.csv val_labels.csv   annotations/labels.json   train/m
 import dataclasses
 import posixpath
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,16 +14,19 @@ import pyarrow.compute as pc
 from imageshards.pipeline import storage
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import UserError, printable
-from imageshards.pipeline.sources.columns import Columns, choose
+from imageshards.pipeline.sources.columns import NUMBERED_SPLITS, Columns, choose
 from imageshards.pipeline.sources.corrections import NAME as CORRECTIONS
+from imageshards.pipeline.sources.labels import NAMES_FILE
 from imageshards.pipeline.sources.listing import Listing
 from imageshards.pipeline.sources.matching import Names
 from imageshards.pipeline.sources.names import folder_split, split_named, split_of_table
+from imageshards.pipeline.sources.numbered import numbers_of, with_files
 from imageshards.pipeline.sources.readers import REFUSED, SUFFIXES, read_table
 from imageshards.pipeline.sources.table import NotReadableError, Table
 
 _PROSE = re.compile(r"(readme|licen[cs]e|credits|changelog|requirements|citation|about|authors|notice|copying).*", re.I)
 _SUBMISSION = re.compile(r"sample.?submission|submission", re.I)
+_SPLITS = re.compile(r"split|partition", re.I)
 _TELLING = re.compile(r"label|annot|metadata|class|ground|truth|train|test|valid|manifest|split|index|list", re.I)
 _RIGHT_COLUMN = "name the right one with --label-column"
 
@@ -48,7 +50,7 @@ class Named:
     def gives_splits(self) -> bool:
         """Says whether it has splits and no labels: a list of the files of a split, or of files with their split."""
         listed = self.split is not None and len(self.table.columns) == 1
-        return not self.gives_labels and (listed or self.columns.split is not None)
+        return not self.gives_labels and not self.columns.likely and (listed or self.columns.split is not None)
 
 
 @dataclasses.dataclass
@@ -60,6 +62,7 @@ class Tables:
     unclear: list[Named]
     unreadable: list[tuple[str, str]]  # name, why
     strangers: list[str]  # tables that name no picture of SRC
+    sidecars: list[str]  # files about one picture each
     notes: list[str]
     names: Names
 
@@ -69,6 +72,7 @@ class Tables:
             *(f"{one.name} names images, but {one.columns.question}" for one in self.unclear),
             *(f"{name}: {why}" for name, why in self.unreadable),
             *(f"{name} names no picture in SRC" for name in self.strangers),
+            *([f"{_such(self.sidecars)} about a picture of the same name"] if self.sidecars else []),
         ]
 
 
@@ -79,11 +83,16 @@ def find(listing: Listing, options: Options) -> Tables:
       UserError: a named one is missing, or says no labels.
     """
     names = Names(listing)
-    found = Tables([], [], [], [], [], [], names)
+    found = Tables([], [], [], [], [], [], [], names)
     if options.manifest:
-        found.labels.append(_told(listing, options, names))
+        for told in options.manifest:
+            _sort_in(_told(told, listing, options, names), found)
+        if not found.labels:
+            raise UserError(no_label([*found.unclear, *found.splits][0], options))
         return found
-    for path, name in _candidates(listing):
+    candidates, found.sidecars = _candidates(listing)
+    opened: list[Named] = []
+    for path, name in candidates:
         try:
             one = _open(path, name, posixpath.dirname(name), names, options)
         except NotReadableError as error:
@@ -93,8 +102,11 @@ def find(listing: Listing, options: Options) -> Tables:
                 found.notes.append(f"{name} is not used: {error}")
             continue
         if one is not None:
-            _sort_in(one, found)
+            opened.append(one)
+    for one in _by_number(opened, names, options):
+        _sort_in(one, found)
     _drop_submissions(found)
+    _drop_strangers(found)
     return found
 
 
@@ -112,26 +124,51 @@ def _names_labels(table: Table) -> bool:
     return len(table.columns) == 2 and all(text is None or text.isdigit() for text in table.columns[0].to_pylist())
 
 
-def _candidates(listing: Listing) -> Iterable[tuple[Path, str]]:
-    """Yields the files that may be tables; not those that are about a single picture, and have its name."""
+def _by_number(opened: list[Named], names: Names, options: Options) -> list[Named]:
+    """Returns the tables; those that call images by number with the files that another table gives these."""
+    keys = [one for one in opened if one.columns.hits and _numbers(one) is not None]
+    if len(keys) != 1:
+        return opened
+    (key,) = keys
+    assert key.columns.file is not None
+    files = key.table.columns[key.columns.file]
+    found = []
+    for one in opened:
+        other = one is not key and not one.columns.hits and not NAMES_FILE.fullmatch(posixpath.basename(one.name))
+        table = with_files(one.table, _numbers(key), files) if other else None
+        found.append(one if table is None else _named(one.name, key.base, *choose(table, names, key.base, options)))
+    return [one for one in found if one is not key] if any(one not in opened for one in found) else opened
+
+
+def _numbers(one: Named) -> pa.Array | None:
+    return None if one.columns.file is None else numbers_of(one.table, one.columns.file)
+
+
+def _such(names: list[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{len(names):,} files such as {names[0]} are each"
+
+
+def _candidates(listing: Listing) -> tuple[list[tuple[Path, str]], list[str]]:
+    """Returns the files that may be tables, and the names of those about a single picture, which have its name."""
+    sidecars: list[str] = []
     others = [file for file in listing.others if file.suffix in SUFFIXES or file.key.lower().endswith(REFUSED)]
     if len(others) > 1:
         stems = pc.replace_substring_regex(listing.images.rows["key"], r"^(?:.*/)?([^/]+?)(?:\.[^./]*)?$", r"\1")
         mine = pa.array([posixpath.splitext(posixpath.basename(file.key))[0] for file in others], pa.large_string())
         alone = pc.is_in(mine, stems).to_pylist()
+        sidecars = [file.key for file, is_of_one in zip(others, alone, strict=True) if is_of_one]
         others = [file for file, is_of_one in zip(others, alone, strict=True) if not is_of_one]
-    for file in others:
-        name = posixpath.basename(file.key)
-        if not _PROSE.fullmatch(name) and name != CORRECTIONS:
-            yield listing.root / file.path, file.key
+    names = [(file, posixpath.basename(file.key)) for file in others]
+    tables = [file for file, name in names if not _PROSE.fullmatch(name) and name != CORRECTIONS]
+    return [(listing.root / file.path, file.key) for file in tables], sidecars
 
 
-def _told(listing: Listing, options: Options, names: Names) -> Named:
-    path = storage.place(options.manifest)
+def _told(told: str, listing: Listing, options: Options, names: Names) -> Named:
+    path = storage.place(told)
     if not storage.exists(path) or path.is_dir():
-        path = listing.root / options.manifest
+        path = listing.root / told
     if not storage.exists(path) or path.is_dir():
-        raise UserError(f"--manifest {options.manifest}: no such file, neither here nor in {options.src}")
+        raise UserError(f"--manifest {told}: no such file, neither here nor in {options.src}")
     folder = path.parent if storage.is_bucket(path) else path.resolve().parent
     base = folder.relative_to(listing.root).as_posix() if folder.is_relative_to(listing.root) else ""
     try:
@@ -144,8 +181,6 @@ def _told(listing: Listing, options: Options, names: Names) -> Named:
         raise UserError(
             f"{path.name}: no column names a picture in {options.src}; name it with --file-column{_of(one)}"
         )
-    if not one.gives_labels:
-        raise UserError(no_label(one, options))
     return one
 
 
@@ -167,6 +202,18 @@ def _open(path: Path, name: str, base: str, names: Names, options: Options) -> N
         table, columns = choose(table, names, base, options)
     except UserError as error:
         raise UserError(str(error).replace("{table}", name)) from error
+    return _named(name, base, table, columns)
+
+
+def _named(name: str, base: str, table: Table, columns: Columns) -> Named:
+    """Returns a table; what its name says of splits is more than what its columns do."""
+    stem = posixpath.splitext(posixpath.basename(name))[0]
+    if _SPLITS.search(stem) and not table.header and columns.label is not None and len(table.columns) == 2:
+        values = set(table.columns[columns.label].unique().to_pylist())
+        if values == set(NUMBERED_SPLITS):
+            columns = dataclasses.replace(columns, label=None, split=columns.label)
+        elif values == {"0", "1"} and split_named(stem.partition("_")[0]) == "train":  # train_test_split.txt
+            columns = dataclasses.replace(columns, label=None, split=columns.label, flag=("train", "test"))
     return Named(name, base, _split_by_place(name), table, columns)
 
 
@@ -185,9 +232,25 @@ def _drop_submissions(found: Tables) -> None:
         found.notes += [f"{one.name} is not used: it is named like a sample of an answer" for one in samples]
 
 
+def _drop_strangers(found: Tables) -> None:
+    """A table of which no row names an image of SRC is no table of labels where there is another."""
+    strangers = [one for one in found.labels if not one.columns.hits and not _names_any(one, found.names)]
+    if len(strangers) < len(found.labels):
+        found.labels = [one for one in found.labels if one not in strangers]
+        found.strangers += [one.name for one in strangers]
+
+
+def _names_any(one: Named, names: Names) -> bool:
+    assert one.columns.file is not None
+    return names.hits(one.table.columns[one.columns.file], one.base) > 0
+
+
 def no_label(one: Named, options: Options) -> str:
     """Returns the words about a table that names images and whose labels are not plain."""
     words = f"{options.src}: {one.name} names images, but {one.columns.question}"
+    if one.columns.file_candidates:
+        first = _word(one.columns.file_candidates[0])
+        return f"{words}; say which with --file-column, such as --manifest {_word(one.name)} --file-column {first}"
     if not one.columns.candidates:
         return f"{words}; give a table that does, or say --layout folders or --layout filenames to leave it aside"
     column = _word(one.columns.candidates[0])
