@@ -50,6 +50,11 @@ evaluate.takes := RUN IMAGES DATA ARGS
 evaluate: has-RUN has-IMAGES .venv/.train .venv/.editable ## how often a run is right; IMAGES is a dataset, or a folder
 	@$(BIN)/imageshards-evaluate "$$RUN" "$$IMAGES" $(call options,DATA)
 
+serve.takes := RUN PORT
+serve: has-RUN ## the page of a run that was trained with ARGS="--export web", on this machine
+	@test -e "$$RUN/web/index.html" || { echo "$$RUN has no page: make train with ARGS=\"--export web\" makes one" >&2; exit 2; }
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory "$$RUN/web" "$${PORT:-8000}"
+
 app.takes := RUN PORT ARGS
 app: .venv/.app .venv/.editable ## a page that trains on dropped folders and says what is in a photo
 	@$(BIN)/imageshards-app $(if $(value RUN),"$$RUN") $(call options,PORT)
@@ -152,4 +157,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify report train predict evaluate app test bench fuzz check format lock clean help has-src FORCE
+.PHONY: records verify report train predict evaluate serve app test bench fuzz check format lock clean help has-src FORCE

@@ -71,9 +71,8 @@ def trained(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from imageshards.train import train
 
     runs = tmp_path_factory.mktemp("runs")
-    run = train(
-        "shapes", data=str(demo_data), runs=str(runs), model="cnn", epochs=3, export="savedmodel,tflite,tflite-int8"
-    )
+    exports = "savedmodel,tflite,tflite-int8,web"
+    run = train("shapes", data=str(demo_data), runs=str(runs), model="cnn", epochs=3, export=exports)
     return run.path
 
 

@@ -157,6 +157,7 @@ def test_make_takes_the_name_or_the_path_of_a_dataset(tmp_path: Path) -> None:
         (["records", "DATASET=pets"], "say where the images are"),
         (["train"], "say which DATASET"),
         (["predict", "RUN=runs/pets-cnn"], "say which IMAGES"),
+        (["serve", "RUN=runs/pets-cnn"], 'runs/pets-cnn has no page: make train with ARGS="--export web" makes one'),
     ],
 )
 def test_make_explains_what_it_cannot_use_before_anything_is_installed(

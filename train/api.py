@@ -23,14 +23,15 @@ from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.keywords import command_line, takes_options_of
 from imageshards.pipeline.source import SPLITS, UserError
 from imageshards.train.cross_validation import CROSS_VALIDATION
-from imageshards.train.intervals import Estimate
+from imageshards.train.intervals import Estimate, percent
 from imageshards.train.keras_settings import check_settings
 from imageshards.train.novelty import load_novelty
-from imageshards.train.options import Options
+from imageshards.train.options import WEB, Options
 from imageshards.train.prediction import Classifier, Prediction, find_images
 from imageshards.train.progress import Report, silent
 from imageshards.train.runs import RUN, new_run
 from imageshards.train.scoring import Scores, scores
+from imageshards.train.web_runtime import Runtime, read_runtime
 
 if TYPE_CHECKING:
     from imageshards.train.assessment import Assessment
@@ -189,13 +190,13 @@ def _train(options: Options, report: Report) -> Run:
     from imageshards.train.input import open_dataset
 
     dataset = open_dataset(options.dataset, options.data, options.validation_percent)
+    runtime = read_runtime(Path(options.web_runtime)) if options.web_runtime else Runtime()
     runs = Path(options.runs)
     with in_words(dataset.folder, runs), new_run(runs, options.run_name()) as folder:
         fitted = fit(options, dataset, runs / ".features", folder / "tensorboard", report)
         assessment = _assess(dataset, fitted)
-        new = assessment.new or assessment.train
         metrics = assessment.metrics() | {
-            **_export(folder, options, dataset, fitted, new),
+            **_export(folder, options, dataset, fitted, assessment.held_out or assessment.train),
             **(fitted.head.metrics() if fitted.head else {}),
             "warnings": [*assessment.warnings, *_without_effect(options, fitted)],
             "best_epoch": fitted.best_epoch,
@@ -204,6 +205,8 @@ def _train(options: Options, report: Report) -> Run:
             "seconds": round(time.monotonic() - start, 1),
         }
         _write(folder, options, dataset, fitted, assessment, metrics)
+        if WEB in options.exports():
+            _write_page(folder, assessment.new or assessment.train, runtime)
     return open_run(runs / options.run_name())
 
 
@@ -256,26 +259,39 @@ def _write(
         (folder / file).write_text(text, encoding="utf-8")
 
 
-def _export(folder: Path, options: Options, dataset: "Dataset", fitted: "Fitted", new: "Evaluation") -> dict[str, Any]:
-    """Writes the other formats; returns how often those in TFLite are right about the images of `new`."""
-    from imageshards.train.export import FILES, SAVEDMODEL, export, tflite_probabilities
+def _export(
+    folder: Path, options: Options, dataset: "Dataset", fitted: "Fitted", judged: "Evaluation"
+) -> dict[str, Any]:
+    """Writes the other formats; returns how often those in TFLite are right about the images of `judged`."""
+    from imageshards.train.export import FILES, TFLITE, TFLITE_INT8, export, tflite_probabilities
     from imageshards.train.input import images_of
 
     formats = options.exports()
     export(folder, fitted.model, formats, list(itertools.islice(images_of(dataset, "train"), _EXAMPLES)))
     metrics: dict[str, Any] = {}
     for name in formats:
-        if name == SAVEDMODEL:
+        if name not in (TFLITE, TFLITE_INT8):
             continue
-        said = np.stack(list(tflite_probabilities(folder / FILES[name], images_of(dataset, new.split))))
-        accuracy = dataclasses.replace(new, probabilities=said).accuracy
+        said = np.stack(list(tflite_probabilities(folder / FILES[name], images_of(dataset, judged.split))))
+        accuracy = dataclasses.replace(judged, probabilities=said).accuracy
         metrics[name] = {
-            "split": new.split,
+            "split": judged.split,
             "images": accuracy.images,
             "accuracy": accuracy.value,
             "accuracy_interval": [accuracy.low, accuracy.high],
         }
     return {"exports": metrics} if metrics else {}
+
+
+def _write_page(folder: Path, new: "Evaluation", runtime: Runtime) -> None:
+    """Writes the page for browsers of the run in `folder`, which is whole but for it."""
+    from imageshards.train.web_export import write_page
+
+    accuracy = new.accuracy
+    pictures = "it was trained on" if new.split == "train" else "were left out of its training"
+    said = f"Of {accuracy.images:,} pictures that {pictures}, {percent(accuracy.value)} were named right"
+    said += f" (95% interval {accuracy.interval})."
+    write_page(folder / WEB, open_run(folder).classifier, said, runtime)
 
 
 def _settings(options: Options, dataset: "Dataset", fitted: "Fitted") -> dict[str, Any]:

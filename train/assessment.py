@@ -29,11 +29,15 @@ class Assessment:
         return self.evaluations[0]
 
     @property
+    def held_out(self) -> Evaluation | None:
+        """The split that this very model did not learn from: validation, else test."""
+        by_split = {each.split: each for each in self.evaluations}
+        return by_split.get("validation") or by_split.get("test")
+
+    @property
     def new(self) -> Evaluation | None:
         """What says how the model does on new images: validation, else test; or cross-validation, if of more images."""
-        by_split = {each.split: each for each in self.evaluations}
-        given = by_split.get("validation") or by_split.get("test")
-        known = [each for each in (given, self.cross_validation) if each is not None]
+        known = [each for each in (self.held_out, self.cross_validation) if each is not None]
         return max(known, key=lambda each: len(each.truth), default=None)
 
     @property

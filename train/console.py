@@ -12,6 +12,7 @@ from imageshards.pipeline.command import say
 from imageshards.pipeline.source import SPLITS
 from imageshards.train.api import Run
 from imageshards.train.intervals import Estimate, percent
+from imageshards.train.options import WEB
 from imageshards.train.progress import Progress, Report
 from imageshards.train.runs import is_run, previous
 from imageshards.train.scoring import Scores
@@ -70,6 +71,8 @@ def print_run(run: Run) -> None:
     if is_run(previous(run.path)):
         say(f"  the run that was there is {previous(run.path)} now")
     say(f"  imageshards-predict {shlex.quote(str(run.path))} IMAGE …")
+    if (run.path / WEB).is_dir():
+        say(f"  python -m http.server --directory {shlex.quote(str(run.path / WEB))}   serves the page for browsers")
     say(f"  {run.path / 'report.html'}")
 
 

@@ -18,7 +18,9 @@ Prior = Literal["equal", "training"]
 
 WIDTHS = {"mobilenet": 0.25, "mobilenet_v2": 0.35}  # of a backbone, unless given
 
-_EXPORTS = ("savedmodel", "tflite", "tflite-int8")
+WEB = "web"  # the format that is a page for browsers, and its folder
+
+_EXPORTS = ("savedmodel", "tflite", "tflite-int8", WEB)
 _OF_TRANSFER = ("backbone", "alpha", "weights", "head", "fine_tune", "recompute_features")
 _OF_EPOCHS = ("epochs", "batch_size", "learning_rate", "patience", "shuffle_buffer", "watch")
 
@@ -91,7 +93,10 @@ class Options:
     """Decides initial weights, the order of images and augmentation."""
 
     export: str = field(default="", metavar="FORMAT,FORMAT")
-    """Also write the model as savedmodel, tflite or tflite-int8; several with commas."""
+    """Also write the model as savedmodel, tflite, tflite-int8 or web, a page for browsers; several with commas."""
+
+    web_runtime: str = field(default="", metavar="FOLDER")
+    """For the export web: npm's node_modules/@litertjs, to copy beside the page; jsDelivr's addresses unless given."""
 
     tensorboard: bool = field(default=False, action="store_true")
     """Also write logs for TensorBoard, into the run's folder."""
@@ -118,6 +123,7 @@ class Options:
         )
         unknown = set(filter(None, self.export.split(","))) - set(_EXPORTS)
         _check(not unknown, f"--export {self.export!r}: give one or more of {', '.join(_EXPORTS)}, with commas")
+        _check(not self.web_runtime or WEB in self.exports(), "--web-runtime: it is for --export web; give both")
         _check(
             not self.fine_tune or self.model == "mobilenet", f"--fine-tune: the model {self.model} has nothing to tune"
         )
