@@ -29,6 +29,7 @@ from .conftest import Command, gradient, save
 
 tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402
+import tensorflow_datasets as tfds  # noqa: E402
 
 from imageshards.train import fit, models  # noqa: E402
 from imageshards.train.augmentation import augmented  # noqa: E402
@@ -176,6 +177,35 @@ def test_a_run_replaces_one_of_its_name_and_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(UserError, match="not the folder of a run"), new_run(tmp_path, "mine"):
         pass
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_run_that_was_killed_between_two_renames_is_there_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    def write(name: str, text: str) -> None:
+        with new_run(tmp_path, name) as folder:
+            (folder / "run.json").write_text(text)
+
+    done, rename = 0, Path.rename
+
+    def killed(path: Path, target: Path) -> Path:
+        nonlocal done
+        done += 1
+        if done > renames:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    write("a", "first")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write("a", "second")
+    assert (tmp_path / "a").exists() == (renames == 1)
+    write("b", "other")
+    assert (tmp_path / "a/run.json").read_text() == "second"
+    assert (tmp_path / "a.previous/run.json").read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.previous", "b"]
 
 
 def test_a_photo_is_seen_as_its_record_was(trained: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -352,6 +382,46 @@ def test_mistakes_of_train(
         train_main([*arguments, "--data", str(data), "--runs", str(tmp_path)])
     assert exited.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_one_label_is_refused(tmp_path: Path, records: Command, train: Train) -> None:
+    for number in range(4):
+        save(gradient(40, 40, seed=number), tmp_path / f"raw/only/{number}.png")
+    records(tmp_path / "raw", "--size", "32", "--layout", "folders")
+    code, folder, said = train("raw", "--data", str(tmp_path / "data"), model="mnist")
+    assert code == 2
+    assert "have the label only, and there is nothing to tell apart; add images of another label" in said
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("file_format", ["array_record", "tfrecord"])
+def test_a_dataset_that_tfds_made_may_name_splits_in_its_way_and_labels_not_at_all(
+    tmp_path: Path, file_format: str
+) -> None:
+    features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=3)}
+
+    def images(count: int) -> list[tuple[int, dict[str, Any]]]:
+        return [(n, {"image": np.full((8, 8, 3), n, np.uint8), "label": n % 3}) for n in range(count)]
+
+    splits = {"training": images(12), "val": images(6)}
+    with tfds.core.registered.skip_registration():
+        builder = tfds.dataset_builders.AdhocBuilder(
+            name="made_by_tfds",
+            version="1.0.0",
+            features=tfds.features.FeaturesDict(features),
+            split_datasets=splits,
+            file_format=file_format,
+            data_dir=str(tmp_path),
+        )
+    builder.download_and_prepare()
+    dataset = open_dataset("made_by_tfds", str(tmp_path), 10)
+    assert dataset.splits == {"train": "training", "validation": "val"}
+    assert dataset.labels == ["0", "1", "2"]
+    for split, count in (("train", 12), ("validation", 6)):
+        (pixels, truth), *_ = evaluation_batches(dataset, split, 20)
+        assert sorted(pixels.numpy()[:, 0, 0, 0].tolist()) == list(range(count))
+        assert truth.numpy().tolist() == (pixels.numpy()[:, 0, 0, 0] % 3).tolist() == labels(dataset, split).tolist()
+        assert len(set(keys(dataset, split))) == count
 
 
 def test_evaluation_sees_every_image_once_and_in_order(data: Path) -> None:

@@ -73,7 +73,6 @@ def test_estimates_in_words() -> None:
         (([2, 2], [2, 2]), ([1, 1], [1, 1]), "unknown"),
         (([1, 1], [1, 1]), None, "unknown"),
         (([10, 10], [5, 5]), None, "underfit"),
-        (([10], [10]), ([5], [5]), "unknown"),
     ],
 )
 def test_a_word_for_how_a_model_fits(
@@ -101,3 +100,11 @@ def test_a_label_without_images_does_not_count() -> None:
     assert balanced.value == 0.75
     assert math.isnan(mean_of([]).value)
     assert mean_of([wilson(1, 2), Estimate(1.0, 2, 0.3, 1.0)]).images == 4
+
+
+def test_an_export_is_judged_on_a_split_and_not_on_the_folds_of_other_models() -> None:
+    train, validation = evaluation("train", [20, 20], [20, 20]), evaluation("validation", [3, 3], [3, 2])
+    folds = evaluation("cross_validation", [23, 23], [22, 22])
+    assert Assessment([train, validation], folds).held_out == validation
+    assert Assessment([train, validation], folds).new == folds
+    assert Assessment([train], folds).held_out is None

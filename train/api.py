@@ -193,6 +193,7 @@ def _train(options: Options, report: Report) -> Run:
     runtime = read_runtime(Path(options.web_runtime)) if options.web_runtime else Runtime()
     runs = Path(options.runs)
     with in_words(dataset.folder, runs), new_run(runs, options.run_name()) as folder:
+        _check_labels(dataset)
         fitted = fit(options, dataset, runs / ".features", folder / "tensorboard", report)
         assessment = _assess(dataset, fitted)
         metrics = assessment.metrics() | {
@@ -208,6 +209,17 @@ def _train(options: Options, report: Report) -> Run:
         if WEB in options.exports():
             _write_page(folder, assessment.new or assessment.train, runtime)
     return open_run(runs / options.run_name())
+
+
+def _check_labels(dataset: "Dataset") -> None:
+    from imageshards.train.input import labels
+
+    trained = np.unique(labels(dataset, "train"))
+    if len(trained) < 2:
+        raise UserError(
+            f"{dataset.folder}: all training images have the label {dataset.labels[trained[0]]}, and there is nothing"
+            " to tell apart; add images of another label, and build the dataset again"
+        )
 
 
 def _assess(dataset: "Dataset", fitted: "Fitted") -> "Assessment":

@@ -47,12 +47,12 @@ class Dataset:
     @property
     def image_key(self) -> str:
         """The name of the feature with the image."""
-        return str(self.builder.info.supervised_keys[0])
+        return _supervised_keys(self.builder.info)[0]
 
     @property
     def label_key(self) -> str:
         """The name of the feature with the label."""
-        return str(self.builder.info.supervised_keys[1])
+        return _supervised_keys(self.builder.info)[1]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -226,6 +226,7 @@ def _tfrecords(name: tf.Tensor) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(name, buffer_size=_READ_BYTES)
 
 
+@tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
 def _array_records(name: tf.Tensor) -> tf.data.Dataset:
     """Yields the records of a file in TFDS's other format, which tf.data cannot read by itself."""
     from array_record.python.array_record_data_source import ArrayRecordDataSource
@@ -262,9 +263,25 @@ def _from_catalogue(name: str, data: str) -> tfds.core.DatasetBuilder:
     return builder
 
 
+def _supervised_keys(info: tfds.core.DatasetInfo) -> tuple[str, str]:
+    """Returns the names of the image and of the label: those that the dataset names, else the only ones that there are.
+
+    Raises:
+      UserError: it names none, and has none, or several.
+    """
+    if info.supervised_keys:
+        image, label, *_ = info.supervised_keys
+        return image, label
+    kinds = tfds.features.Image, tfds.features.ClassLabel
+    found = [[name for name, feature in dict(info.features).items() if isinstance(feature, kind)] for kind in kinds]
+    if [len(names) for names in found] != [1, 1]:
+        raise UserError(f"{info.full_name}: it does not have one image and one class label an example: {info.features}")
+    return found[0][0], found[1][0]
+
+
 def _check_features(builder: tfds.core.DatasetBuilder) -> None:
     info = builder.info
-    image, label = (dict(info.features).get(key) for key in info.supervised_keys or (None, None))
+    image, label = (dict(info.features).get(key) for key in _supervised_keys(info))
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
         raise UserError(f"{info.full_name}: not a dataset of images with class labels: {info.features}")
     if None in image.shape:

@@ -1,7 +1,8 @@
 """The folders of runs: each appears whole or not at all, and the one that it replaces stays beside it.
 
-A run is written to a hidden folder of RUNS and renamed once it is whole. The run that had its name is then
-`<name>.previous`; of those there is one.
+A run is written to a hidden folder of RUNS, marked as whole by a rename, and moved into its place. The run that had its
+name is then `<name>.previous`; of those there is one. Whatever moment a process is killed in, the next one that trains
+removes what is not whole and moves into place what is.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from imageshards.pipeline.source import UserError
 RUN = "run.json"  # what makes a folder a run's
 
 _ASIDE = ".incomplete-"
+_WHOLE = ".whole-"
 _PREVIOUS = ".previous"
 
 
@@ -33,14 +35,15 @@ def new_run(runs: Path, name: str) -> Iterator[Path]:
     runs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         with _locked(runs):
-            _remove_abandoned(runs)
+            _clean_up_after_killed(runs)
             aside = runs / f"{_ASIDE}{name}-{secrets.token_hex(4)}"
             aside.mkdir()
             stack.callback(shutil.rmtree, aside, ignore_errors=True)
             stack.enter_context(_locked(aside))
         yield aside
         with _locked(runs):
-            _move_into_place(aside, final)
+            whole = aside.rename(runs / f"{_WHOLE}{name}")
+            _move_into_place(whole, final)
 
 
 def is_run(folder: Path) -> bool:
@@ -53,15 +56,17 @@ def previous(folder: Path) -> Path:
     return folder.with_name(folder.name + _PREVIOUS)
 
 
-def _move_into_place(aside: Path, final: Path) -> None:
+def _move_into_place(whole: Path, final: Path) -> None:
     if final.exists():
         shutil.rmtree(previous(final), ignore_errors=True)
         final.rename(previous(final))
-    aside.rename(final)
+    whole.rename(final)
 
 
-def _remove_abandoned(runs: Path) -> None:
-    """Removes what runs that were killed have left: their folders are not locked any more."""
+def _clean_up_after_killed(runs: Path) -> None:
+    """Moves into place what is whole, and removes what is not and is not locked any more."""
+    for whole in runs.glob(f"{_WHOLE}*"):
+        _move_into_place(whole, runs / whole.name.removeprefix(_WHOLE))
     for aside in runs.glob(f"{_ASIDE}*"):
         with contextlib.suppress(OSError), _locked(aside, wait=False):
             shutil.rmtree(aside, ignore_errors=True)

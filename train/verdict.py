@@ -24,10 +24,8 @@ def verdict(train: Estimate, new: Estimate | None, labels: int) -> Verdict:
     Args:
       train: balanced accuracy (the mean of the labels' recalls) on the training images.
       new: balanced accuracy on images that it was not trained on, if there are any.
-      labels: among how many labels it chooses; guessing reaches a balanced accuracy of 1 / labels.
+      labels: among how many labels it chooses, at least 2; guessing reaches a balanced accuracy of 1 / labels.
     """
-    if labels < 2:
-        return Verdict("unknown", "there is only one label, so every answer is right")
     guessing = 1 / labels
     learned = (train.value - guessing) / (1 - guessing)
     if new is None or math.isnan(new.value):
