@@ -67,23 +67,31 @@ def _make(job: "Job", flags: Sequence[str]) -> None:
     from imageshards.pipeline.api import run_job
 
     if flags:
-        from imageshards.pipeline.runner import new_pipeline
+        from imageshards.pipeline.runner import new_pipeline, runs_here
 
     start = time.monotonic()
     host.return_large_blocks()
     progress = Progress()
     bar = contextlib.nullcontext() if flags else console.progress(len(job.dataset.sources), progress)
-    with host.ended_by_interrupt(INTERRUPTED, lambda: complain(NAME, f"stopped\n{_GOES_ON}")), bar:
+    here = not flags or runs_here(flags)
+    with host.ended_by_interrupt(INTERRUPTED, _say_stopped) if here else host.interrupted_by_signals(), bar:
         try:
             records = run_job(job, (lambda: new_pipeline(flags)) if flags else None, progress)
         except JobError as error:
             complain(NAME, f"the job failed: {error}\n{_GOES_ON}")
             sys.exit(FAILED)
+        except KeyboardInterrupt:
+            _say_stopped()
+            sys.exit(INTERRUPTED)
     if records.up_to_date:
         say(f"{records.path} is up to date; nothing was touched")
     else:
         console.summarize(records.metadata, job.version)
         say(f"  {time.monotonic() - start:.1f} s")
+
+
+def _say_stopped() -> None:
+    complain(NAME, f"stopped\n{_GOES_ON}")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
     try:
         return _run_job(job, new_pipeline or _in_this_process, progress or Progress())
     except Exception as error:
-        reason = _reason(error) or (_last_line(error) if new_pipeline else None)
+        reason = _reason(error)
         if reason is None:
             raise
         raise JobError(reason) from error
@@ -193,9 +193,3 @@ def _reason(error: BaseException | None) -> str | None:
             return _BEAMS_WORDS.sub("", str(error))
         error = error.__context__
     return None
-
-
-def _last_line(error: BaseException) -> str:
-    """Returns what a runner elsewhere, which has seen a worker go, says in the end."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"a worker ended, or the runner itself: {(lines or [type(error).__name__])[-1][:300]}"

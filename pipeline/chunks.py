@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ class Staging:
     labels: tuple[str, ...]
     workers: int
     progress: Progress
+    job: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))  # its name, which is no other's
 
     @functools.cached_property
     def numbers(self) -> dict[str, int]:

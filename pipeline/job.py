@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from imageshards.pipeline import index, plan, shards, storage
+from imageshards.pipeline.awaited import awaited
 from imageshards.pipeline.checksums import METADATA
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError, UserError
@@ -59,7 +60,8 @@ def build(
         write_chunks(staging.chunks, _write_sources(dataset, staging, previous))
         dataset.sources.clear()  # from here on they are on the disk, and a million take 300 MB
         del previous
-        _run(new_pipeline, staging, rules, None if options.redraw_splits else staging.previous)
+        with awaited(version.work, staging.job):
+            _run(new_pipeline, staging, rules, None if options.redraw_splits else staging.previous)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(version.work))
         statistics = write_index(version.unpublished / index.NAME, staging, read_chunks(staging.chunks), written)

@@ -12,10 +12,13 @@ import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult
 
-from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.errors import JobError, UserError
+from imageshards.pipeline.failures import in_words
 
 _HERE = ("direct", "fnapi")
+_IN_THIS_PROCESS = (None, "in_memory")
 _PORTABLE = ("flink", "portable", "prism", "spark")  # their workers are started by Beam's container contract
 _RUNNERS = ("flink", "spark", "dataflow", "portable", "prism", "FnApiRunner")
 _ANSWER_SECONDS = 20
@@ -35,15 +38,52 @@ def new_pipeline(flags: Sequence[str]) -> beam.Pipeline:
     known, _ = _parser().parse_known_args(list(flags))
     runner = _short(known.runner)
     if runner in _HERE:
-        return beam.Pipeline(FnApiRunner(), PipelineOptions(list(flags)))
+        pipeline = beam.Pipeline if known.direct_running_mode in _IN_THIS_PROCESS else _Processes
+        return pipeline(FnApiRunner(), PipelineOptions(list(flags)))
     more = []
     if runner in _PORTABLE and not known.environment_type:
         command = json.dumps({"command": str(Path(sys.executable).with_name("imageshards-worker"))})
         more = ["--environment_type=PROCESS", f"--environment_config={command}"]
     try:
-        return beam.Pipeline(options=PipelineOptions([*flags, *more]))
+        return _Elsewhere(options=PipelineOptions([*flags, *more]))
     except (ValueError, ImportError, AttributeError) as error:
         raise UserError(f"--runner {known.runner}: {' '.join(str(error).split())}") from error
+
+
+def runs_here(flags: Sequence[str]) -> bool:
+    """Says whether a job ends with this process: no service would go on with it."""
+    known, _ = _parser().parse_known_args(list(flags))
+    return _short(known.runner) in _HERE
+
+
+class _Processes(beam.Pipeline):  # type: ignore[misc]
+    """A pipeline with workers in other processes of this machine. Their failure is a sentence."""
+
+    def run(self, test_runner_api: str | bool = "AUTO") -> PipelineResult:
+        try:
+            return super().run(test_runner_api)
+        except Exception as error:
+            raise JobError(in_words(error)) from error
+
+
+class _Elsewhere(beam.Pipeline):  # type: ignore[misc]
+    """A pipeline that a service runs. Its failure is a sentence.
+
+    An interrupt cancels it where the service can; otherwise workers find out that nobody awaits them.
+    """
+
+    def run(self, test_runner_api: str | bool = "AUTO") -> PipelineResult:
+        result = None
+        try:
+            result = super().run(test_runner_api)
+            result.wait_until_finish()
+        except KeyboardInterrupt:
+            if result is not None:
+                result.cancel()
+            raise
+        except Exception as error:
+            raise JobError(in_words(error)) from error
+        return result
 
 
 @contextlib.contextmanager

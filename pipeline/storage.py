@@ -12,6 +12,7 @@ import errno
 import functools
 import json
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -190,10 +191,13 @@ def _open_regular(path: Path, buffering: int) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def made_here(path: Path) -> Iterator[Path]:
-    """Yields the name of a file to make on this machine; when the block ends well it is at `path`, whole."""
+def made_here(path: Path, work: Path) -> Iterator[Path]:
+    """Yields the name of a file to make on this machine; when the block ends well it is at `path`, whole.
+
+    On a disk it is made in the folder `work`. Two workers may make the same file, and a killed one leaves its half.
+    """
     if not is_bucket(path):
-        aside = path.with_name(path.name + ".tmp")
+        aside = work / f"{path.name}.{secrets.token_hex(4)}.tmp"
         yield aside
         aside.replace(path)
         return

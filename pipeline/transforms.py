@@ -18,6 +18,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imageshards.pipeline import plan, shards, storage
+from imageshards.pipeline.awaited import check_awaited
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, read_chunks, read_sources
 from imageshards.pipeline.index import count_pieces, read_piece
@@ -42,6 +43,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._stager = Stager(self._staging)
 
     def process(self, chunk: Chunk) -> Iterator[Rows]:
+        check_awaited(self._staging.work, self._staging.job)
         sources = self._sources.get_batch(chunk.number)
         facts = resume_chunk(chunk, sources, self._staging)
         if facts is not None:
@@ -185,8 +187,9 @@ class _Write(beam.DoFn):  # type: ignore[misc]
     def process(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
         staging, version = self._staging, self._staging.version
+        check_awaited(staging.work, staging.job)
         path = version.unpublished / shard.name(version.name)
-        with storage.made_here(path) as here:
+        with storage.made_here(path, staging.work) as here:
             offsets = shards.write_shard(here, rows, lambda number: staging.staged(self._chunks[number]))
         facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels))
         shards.save(staging.work, facts, offsets)

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from imageshards.pipeline.__main__ import parse
 from imageshards.pipeline.api import plan_jobs, run_job
+from imageshards.pipeline.awaited import awaited, check_awaited
 from imageshards.pipeline.errors import JobError, UserError
+from imageshards.pipeline.failures import in_words
 from imageshards.pipeline.options import Options
 
 from .conftest import draw_tree
@@ -114,3 +117,74 @@ def test_what_travels_to_workers_does_not_grow_with_the_dataset(tmp_path: Path) 
             run_job(plan_jobs(options)[0], lambda: Weighed("FnApiRunner"))
         sizes.append(int(str(weighed.value)))
     assert abs(sizes[1] - sizes[0]) < 20, sizes  # the digits of a number may be more
+
+
+JAVA = """java.lang.RuntimeException: Error received from SDK harness: Traceback (most recent call last):
+  File "imageshards/pipeline/transforms.py", line 54, in finish_bundle
+    for done in self._stager.finish():
+OSError: [Errno 28] No space left on device
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "apache_beam/runners/worker/sdk_worker.py", line 310, in _execute
+    response = task()
+{line} [while running 'Stage/Stage']
+
+\tat java.base/java.util.concurrent.CompletableFuture.reportGet(CompletableFuture.java:396)
+\tat java.base/java.lang.Thread.run(Thread.java:840)
+"""
+GONE = """<_MultiThreadedRendezvous of RPC that terminated with:
+\tstatus = StatusCode.UNAVAILABLE
+\tdetails = "Socket closed"
+\tdebug_error_string = "UNKNOWN:Error received from peer"
+>"""
+DIED = "Pipeline pets-1129_1 failed in state FAILED: java.lang.IllegalStateException: Process died with exit code 137"
+NO_SLOT = "org.apache.flink.JobException: No\n\tat x\nCaused by: java.util.concurrent.TimeoutException: Time is up"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (JAVA.format(line="RuntimeError: OSError: [Errno 28] No space left on device"), "No space left on device"),
+        (
+            JAVA.format(line="imageshards.pipeline.errors.StorageError: s3://pets/a.png: the store refuses it"),
+            "s3://pets/a.png: the store refuses it",
+        ),
+        (GONE, "the runner is gone: Socket closed"),
+        (DIED, "a worker ended, or the runner itself: Process died with exit code 137"),
+        (NO_SLOT, "a worker ended, or the runner itself: Time is up"),
+        ("", "a worker ended, or the runner itself: RuntimeError"),
+    ],
+)
+def test_a_failure_elsewhere_is_the_sentence_of_the_worker_or_the_runner(said: str, sentence: str) -> None:
+    assert in_words(RuntimeError(said)) == sentence
+
+
+def test_workers_end_when_nobody_awaits_them_or_the_same_job_began_again(tmp_path: Path) -> None:
+    with awaited(tmp_path, "one"):
+        check_awaited(tmp_path, "one")
+        with awaited(tmp_path, "two"):
+            check_awaited(tmp_path, "two")
+            with pytest.raises(JobError, match="nobody awaits this job any more"):
+                check_awaited(tmp_path, "one")
+    with pytest.raises(JobError, match="nobody awaits this job any more"):
+        check_awaited(tmp_path, "two")
+
+
+def test_an_interrupt_cancels_a_job_elsewhere_and_its_workers_do_no_more(tmp_path: Path) -> None:
+    """Not every runner cancels when it is asked to; this one goes on as if nothing had been."""
+    draw_tree(tmp_path / "pets", ["cat/0.png", "dog/0.png"], size=(8, 8))
+    left = []
+
+    class Deaf(beam.Pipeline):  # type: ignore[misc]
+        def run(self, test_runner_api: str | bool = "AUTO") -> object:
+            left.append(functools.partial(super().run, test_runner_api))
+            raise KeyboardInterrupt
+
+    (job,) = plan_jobs(Options(src=str(tmp_path / "pets"), out=str(tmp_path / "data"), size=8))
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, lambda: Deaf("FnApiRunner"))
+    with pytest.raises(Exception, match="nobody awaits this job any more"):
+        left[0]()
+    assert not list(tmp_path.glob("data/pets/incomplete.1.0.0/staged/*"))
