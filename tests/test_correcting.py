@@ -1,6 +1,5 @@
 """A wrong label from end to end: it is listed, corrected by hand, and gone after the records are built again."""
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -25,10 +24,8 @@ def test_a_label_that_is_listed_and_corrected_is_listed_no_more(tmp_path: Path, 
     def listed() -> list[str]:
         assert records(tmp_path / "raw", "--size", "32")[0] == 0
         run = train("raw", data=str(tmp_path / "data"), runs=str(tmp_path / "runs"), weights="none")
-        with (run.path / "label_issues.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        likely.update({row["file"]: row["likely_label"] for row in rows})
-        return [row["file"] for row in rows]
+        likely.update({row["file"]: row["likely_label"] for row in run.label_issues()})
+        return [row["file"] for row in run.label_issues()]
 
     likely: dict[str, str] = {}
     assert listed()[0] == wrong

@@ -22,6 +22,7 @@ from imageshards.pipeline.source import UserError
 from imageshards.train import measure, open_run, predict_command
 from imageshards.train.__main__ import main as train_main
 from imageshards.train.assessment import Assessment
+from imageshards.train.novelty import Novelty
 from imageshards.train.options import Options
 from imageshards.train.runs import new_run
 
@@ -33,7 +34,7 @@ import tensorflow_datasets as tfds  # noqa: E402
 
 from imageshards.train import fit, models  # noqa: E402
 from imageshards.train.augmentation import augmented  # noqa: E402
-from imageshards.train.export import tflite_probabilities  # noqa: E402
+from imageshards.train.export import tflite_probabilities, write_readme  # noqa: E402
 from imageshards.train.features import FeatureBatches, features_of  # noqa: E402
 from imageshards.train.input import evaluation_batches, keys, labels, open_dataset, training_batches  # noqa: E402
 
@@ -126,6 +127,16 @@ def test_a_run_says_how_often_its_tflite_models_are_right(trained: Path) -> None
 def test_a_tflite_model_takes_one_image(trained: Path) -> None:
     interpreter = tf.lite.Interpreter(model_path=str(trained / "model.tflite"))
     assert interpreter.get_input_details()[0]["shape_signature"].tolist() == [1, 48, 48, 3]
+
+
+def test_exports_say_that_they_do_not_tell_strangers(trained: Path, tmp_path: Path) -> None:
+    assert "This model cannot tell pictures that are unlike" in (trained / "README.txt").read_text()
+    model = models.mnist((8, 8, 3), 2, [4])
+    write_readme(tmp_path, model, ["tflite"], Novelty(np.ones((1, 4), np.float16), 0.875))
+    said = " ".join((tmp_path / "README.txt").read_text().split())
+    assert said.startswith("model.tflite: the model of model.keras")
+    assert "(pictures, 8, 8, 3)" in said
+    assert "below the threshold, 0.8750" in said
 
 
 def test_a_run_says_what_was_used(trained: Path) -> None:

@@ -126,6 +126,14 @@ class Run:
             wrong = [row for row in csv.DictReader(file) if row["split"] == split and row["label"] != row["predicted"]]
         return sorted(wrong, key=lambda row: -float(row["probability"]))
 
+    def label_issues(self) -> list[dict[str, str]]:
+        """Returns the rows of label_issues.csv: labels to look at, the likeliest errors first."""
+        path = self.path / "label_issues.csv"
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
     def _estimates(self, name: str) -> dict[str, Estimate]:
         return {
             split: Estimate(
@@ -275,11 +283,13 @@ def _export(
     folder: Path, options: Options, dataset: "Dataset", fitted: "Fitted", judged: "Evaluation"
 ) -> dict[str, Any]:
     """Writes the other formats; returns how often those in TFLite are right about the images of `judged`."""
-    from imageshards.train.export import FILES, TFLITE, TFLITE_INT8, export, tflite_probabilities
+    from imageshards.train.export import FILES, TFLITE, TFLITE_INT8, export, tflite_probabilities, write_readme
     from imageshards.train.input import images_of
 
     formats = options.exports()
     export(folder, fitted.model, formats, list(itertools.islice(images_of(dataset, "train"), _EXAMPLES)))
+    if written := [name for name in formats if name in FILES]:
+        write_readme(folder, fitted.model, written, fitted.head.novelty if fitted.head else None)
     metrics: dict[str, Any] = {}
     for name in formats:
         if name not in (TFLITE, TFLITE_INT8):

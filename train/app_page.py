@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.source import UserError
 from imageshards.train.api import Run, open_run
 from imageshards.train.app import WORK
 from imageshards.train.intervals import Estimate
 from imageshards.train.prediction import UNLIKE, read_pixels
 from imageshards.train.quiet import import_tensorflow
+from imageshards.train.tables import LABEL_ISSUES
 from imageshards.train.terminal import Terminal
 from imageshards.train.uploads import Limits, Upload, lay_out
 
 LINES = 14  # of a command's screen
 TOP = 5
+ISSUES, ISSUES_A_ROW = 12, 4
 MODELS = {
     "mobilenet": "transfer learning: right for photos, from a few dozen on",
     "cnn": "a small convolutional net, from nothing",
@@ -94,7 +97,7 @@ def run_training(
     run_in_sight("Training", [*python, "imageshards.train", "uploaded", *options], work)
     run = runs / f"uploaded-{model}"
     st.session_state["run"] = str(run)
-    return {"run": open_run(run), "records": str(data / "uploaded" / "1.0.0")}
+    return {"run": open_run(run), "records": str(data / "uploaded" / "1.0.0"), "photos": str(raw)}
 
 
 def run_in_sight(title: str, command: Sequence[str], work: Path) -> None:
@@ -121,6 +124,7 @@ def show_scores(trained: dict[str, Any]) -> None:
     st.write(f"**{run.metrics['fit']}**: {run.metrics['fit_in_words']}. Ask it, in the other tab.")
     for warning in run.warnings:
         st.caption(escaped(warning))
+    show_label_issues(run, Path(trained["photos"]))
     files = {
         "Report of the run": run.path / "report.html",
         "Report of the dataset": records / "report.html",
@@ -130,6 +134,27 @@ def show_scores(trained: dict[str, Any]) -> None:
     for column, (name, path) in zip(st.columns(len(files)), files.items(), strict=True):
         file_name = f"{name.lower().replace(' ', '-')}.html" if path.suffix == ".html" else path.name
         column.download_button(name, path.read_bytes(), file_name, on_click="ignore", width="stretch")
+
+
+def show_label_issues(run: Run, photos: Path) -> None:
+    """Shows the labels that are most likely wrong, with their pictures from the folder `photos`."""
+    issues = run.label_issues()
+    if not issues:
+        return
+    with st.expander("1 label to look at" if len(issues) == 1 else f"{len(issues):,} labels to look at"):
+        st.write(
+            "Models that had not seen these pictures take them for another label, or the same picture is there under"
+            " two. A picture that is only hard is here too: look, mend what is wrong, and train again."
+        )
+        normalization = Normalization.recorded(run.settings["normalization"])
+        columns = st.columns(ISSUES_A_ROW)
+        for number, issue in enumerate(issues[:ISSUES]):
+            place = columns[number % ISSUES_A_ROW]
+            pixels = read_pixels(photos / issue["file"], normalization)
+            if not isinstance(pixels, str):
+                place.image(pixels.squeeze(), width="stretch")
+            place.caption(escaped(f"{issue['file']}: {issue['label']}, or {issue['likely_label']}?"))
+        st.download_button("label_issues.csv", (run.path / LABEL_ISSUES).read_bytes(), LABEL_ISSUES, on_click="ignore")
 
 
 def show_accuracy(place: Any, name: str, accuracy: Estimate) -> None:

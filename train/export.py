@@ -1,6 +1,7 @@
 """Other formats of a trained model, beside model.keras in the run's folder."""
 
 import functools
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from imageshards.train.novelty import NOVELTY, Novelty
+
 SAVEDMODEL, TFLITE, TFLITE_INT8 = "savedmodel", "tflite", "tflite-int8"
+README = "README.txt"
+_WIDTH = 100  # of its lines
 FILES = {SAVEDMODEL: "savedmodel", TFLITE: "model.tflite", TFLITE_INT8: "model-int8.tflite"}
 
 Images = Iterable[npt.NDArray[np.uint8]]
@@ -38,6 +43,27 @@ def export(folder: Path, model: keras.Model, formats: Sequence[str], examples: I
             optimizations=[tf.lite.Optimize.DEFAULT],
             representative_dataset=lambda: ([image[np.newaxis]] for image in examples),
         )
+
+
+def write_readme(folder: Path, model: keras.Model, formats: Sequence[str], novelty: Novelty | None) -> None:
+    """Writes README.txt into a run's folder: what the files in these formats take, give, and do not say."""
+    height, width, channels = model.inputs[0].shape[1:]
+    paragraphs = [
+        f"{', '.join(FILES[name] for name in formats)}: the model of model.keras in other formats.",
+        f"They take {model.inputs[0].name}: uint8 pixels from 0 to 255, (pictures, {height}, {width}, {channels});"
+        ' TFLite takes one picture. run.json says in "normalization" how a photo is cropped and scaled to that.',
+        f"They give probabilities (pictures, {model.outputs[0].shape[-1]}), in the order of the lines of labels.txt."
+        ' metrics.json says in "exports" how often the TFLite models are right.',
+        "This model cannot tell pictures that are unlike anything seen in training."
+        if novelty is None
+        else "They do not tell pictures that are unlike anything seen in training: the vectors that it takes are not"
+        f" included. imageshards-predict, the app and --export web do it, with {NOVELTY}. A picture is unlike all"
+        " others where the cosine similarity of its features, which the last layer of the model takes, to the nearest"
+        f" of the vectors in {NOVELTY} is below the threshold, {novelty.threshold:.4f}."
+        " That passes 95 % of the training pictures, each compared with the others.",
+    ]
+    text = "\n\n".join(textwrap.fill(paragraph, _WIDTH) for paragraph in paragraphs)
+    (folder / README).write_text(f"{text}\n", encoding="utf-8")
 
 
 def tflite_probabilities(path: Path, images: Images) -> Iterator[npt.NDArray[np.float32]]:

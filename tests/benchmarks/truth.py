@@ -22,6 +22,7 @@ from imageshards.train.cross_validation import CrossValidation, cross_entropy, f
 from imageshards.train.intervals import wilson
 from imageshards.train.label_issues import self_confidence
 from imageshards.train.novelty import fit_novelty
+from imageshards.train.options import WIDTHS, Backbone
 from imageshards.train.priors import log_prior
 from imageshards.train.softmax import Softmax, softmax
 
@@ -162,7 +163,7 @@ def tell(what: str, value: float, target: float | None, *, low: bool = False) ->
         print(f"{'ok' if met else '--':>3}  {value:7.3f}  {'≤' if low else '≥'} {target:.3f}  {what}", flush=True)
 
 
-def features(source: Path, work: Path, backbone: str) -> tuple[Split, Split]:
+def features(source: Path, work: Path, backbone: Backbone) -> tuple[Split, Split]:
     """Returns the features and labels of train and validation, from records of the folder `source`."""
     from imageshards.train import models
     from imageshards.train.features import features_of
@@ -170,7 +171,7 @@ def features(source: Path, work: Path, backbone: str) -> tuple[Split, Split]:
 
     make_records(str(source), out=str(work / "data"))
     dataset = open_dataset(source.name, str(work / "data"), 10)
-    network = models.backbone(dataset.image_shape, backbone, 0.0, "imagenet", pooled=True)
+    network = models.backbone(dataset.image_shape, backbone, WIDTHS[backbone], "imagenet", pooled=True)
     splits = ("train", "validation")
     kept = {split: np.array(features_of(dataset, split, network, work / "features")) for split in splits}
     train, new = ((kept[split], labels(dataset, split)) for split in splits)
