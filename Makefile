@@ -63,7 +63,7 @@ app: .venv/.app .venv/.editable ## a page that trains on dropped folders and say
 
 test.takes := ARGS
 test: .venv/.dev .venv/.editable ## all tests; ARGS="-m 'not slow'" for the quick ones
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 bench.takes := QUICK
 bench: .venv/.dev .venv/.editable ## floor, ours and peers on the same pictures; QUICK=1 for fewer

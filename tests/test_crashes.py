@@ -19,7 +19,7 @@ from imageshards.pipeline.verify import verify
 
 from .conftest import Command, draw_tree
 from .killed import CHUNK_IMAGES
-from .test_records import digests, metadata, rejected
+from .published import digests, metadata, rejected
 
 KILLED = Path(__file__).with_name("killed.py")
 MOMENTS_A_PHASE = 4

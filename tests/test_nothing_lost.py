@@ -18,7 +18,7 @@ from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.verify import verify
 
 from .conftest import encoded, gradient
-from .test_records import index, metadata, rejected
+from .published import index, metadata, rejected
 
 LABELS = ("cat", "chat é", "e\u0301mu", "犬🐕", "<b>", 'it\'s "q"', "= 1+1", "Cat", "x" * 200)
 NAMES = st.one_of(

@@ -14,7 +14,7 @@ from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.source import JobError, Reason
 
 from .conftest import Command, draw_tree
-from .test_records import metadata, rejected
+from .published import metadata, rejected
 
 BYTES = b"an image, say"
 

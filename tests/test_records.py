@@ -1,6 +1,5 @@
 """The job from end to end: real pictures, real Beam, read back by plain TFDS."""
 
-import csv
 import hashlib
 import json
 import os
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from imageshards.pipeline import chunks
 
 from .conftest import Command, draw_tree, encoded, gradient, save
+from .published import digests, index, metadata, rejected, splits
 
 FOLDERS = [f"{label}/{label}-{number}.png" for label in ("cat", "dog") for number in range(15)]
 
@@ -26,27 +25,6 @@ FOLDERS = [f"{label}/{label}-{number}.png" for label in ("cat", "dog") for numbe
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     return draw_tree(tmp_path / "pets", FOLDERS)
-
-
-def index(version: Path) -> list[dict[str, Any]]:
-    return pq.read_table(version / "index.parquet").to_pylist()
-
-
-def digests(version: Path, pattern: str = "*") -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(version.glob(pattern))}
-
-
-def metadata(version: Path) -> dict[str, Any]:
-    return json.loads((version / "metadata.json").read_text())  # type: ignore[no-any-return]
-
-
-def rejected(version: Path) -> list[list[str]]:
-    with (version / "rejected.csv").open(newline="") as file:
-        return list(csv.reader(file))[1:]
-
-
-def splits(version: Path) -> dict[str, str]:
-    return {row["key"]: row["split"] for row in index(version)}
 
 
 def test_plain_tfds_reads_every_picture_with_its_label(folders: Path, tmp_path: Path, records: Command) -> None:

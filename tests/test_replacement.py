@@ -10,7 +10,7 @@ import pytest
 from imageshards.pipeline.verify import verify
 
 from .conftest import Command, draw_tree
-from .test_records import digests, metadata
+from .published import digests, metadata
 
 NAMES = [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(5)]
 
