@@ -13,26 +13,14 @@ from imageshards.pipeline.source import UserError
 from imageshards.pipeline.sources.layouts import SourceDataset, read
 
 from .conftest import Command, draw_tree, save
+from .understood import labels_by_key, rejects, understood
 
 NAMES = [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(4)]
-
-
-def understood(raw: Path, **options: object) -> SourceDataset:
-    (reading,) = read(Options(src=str(raw), **options))  # type: ignore[arg-type]
-    return reading
 
 
 def corrected(raw: Path, text: str) -> SourceDataset:
     (raw / "corrections.csv").write_text(text, encoding="utf-8")
     return understood(raw)
-
-
-def labels(reading: SourceDataset) -> dict[str, str]:
-    return {source.key: source.label for source in reading.sources}
-
-
-def reasons(reading: SourceDataset) -> dict[str, str]:
-    return {reject.file: str(reject.reason) for reject in reading.rejected}
 
 
 @pytest.mark.parametrize(
@@ -48,8 +36,8 @@ def test_a_table_changes_labels_and_leaves_images_out(tmp_path: Path, text: str)
     reading = corrected(draw_tree(tmp_path, NAMES), text)
     before = {name: name[:3] for name in NAMES}
     del before["cat/2.png"]
-    assert labels(reading) == before | {"cat/1.png": "dog"}
-    assert reasons(reading) == {"cat/2.png": "left-out"}
+    assert labels_by_key(reading) == before | {"cat/1.png": "dog"}
+    assert rejects(reading) == {"cat/2.png": "left-out"}
     assert reading.notes == ["corrections.csv: 1 label changed, 1 picture left out, 1 as before"]
     assert reading.found == 8
     assert not reading.ignored
@@ -58,13 +46,13 @@ def test_a_table_changes_labels_and_leaves_images_out(tmp_path: Path, text: str)
 def test_every_layout_is_overruled_and_what_had_no_label_gets_one(tmp_path: Path) -> None:
     raw = draw_tree(tmp_path / "a", ["cat-1.png", "cat-2.png", "dog-1.png", "1234.png"])
     reading = corrected(raw, "file,label\ncat-1.png,dog\n1234.png,cat\n")
-    assert labels(reading) == {"cat-1.png": "dog", "cat-2.png": "cat", "dog-1.png": "dog", "1234.png": "cat"}
+    assert labels_by_key(reading) == {"cat-1.png": "dog", "cat-2.png": "cat", "dog-1.png": "dog", "1234.png": "cat"}
     assert not reading.rejected
 
     raw = draw_tree(tmp_path / "b", ["x/1.png", "x/2.png", "x/3.png", "x/4.png"])
     (raw / "labels.csv").write_text("file,label\nx/1.png,cat\nx/2.png,dog\nx/3.png,\n")
     reading = corrected(raw, "file,label\nx/1.png,dog\nx/3.png,cat\nx/4.png,dog\n")
-    assert labels(reading) == {"x/1.png": "dog", "x/2.png": "dog", "x/3.png": "cat", "x/4.png": "dog"}
+    assert labels_by_key(reading) == {"x/1.png": "dog", "x/2.png": "dog", "x/3.png": "cat", "x/4.png": "dog"}
     assert not reading.rejected
 
 
@@ -80,7 +68,7 @@ def test_rows_that_name_no_picture_and_repeated_ones_are_lines(tmp_path: Path) -
     (raw / "notes.txt").write_text("words")
     text = "file,label\nbird/1.png,dog\nnotes.txt,dog\ncat/1.png,dog\ncat/1.png,dog\n../cat/1.png,dog\n,dog\n"
     reading = corrected(raw, text)
-    assert reasons(reading) == {
+    assert rejects(reading) == {
         "corrections.csv:2": "row-no-file",
         "corrections.csv:3": "row-no-file",
         "corrections.csv:5": "row-duplicate",
@@ -101,7 +89,7 @@ def test_labels_are_checked_as_others_are(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     (raw / "corrections.csv").write_text('file,label\ncat/1.png,bird\ncat/2.png,"a\x07b"\n')
     reading = understood(raw, labels=str(tmp_path / "labels.txt"))
-    assert reasons(reading) == {"cat/1.png": "unknown-label", "cat/2.png": "bad-label"}
+    assert rejects(reading) == {"cat/1.png": "unknown-label", "cat/2.png": "bad-label"}
 
 
 @pytest.mark.parametrize(
@@ -126,9 +114,9 @@ def test_a_table_that_cannot_be_understood_stops_the_job(tmp_path: Path, text: b
 def test_a_table_elsewhere_and_one_of_another_name(tmp_path: Path) -> None:
     raw = draw_tree(tmp_path / "raw", NAMES)
     (tmp_path / "mine.csv").write_text("file,label\ncat/1.png,dog\n")
-    assert labels(understood(raw, corrections=str(tmp_path / "mine.csv")))["cat/1.png"] == "dog"
+    assert labels_by_key(understood(raw, corrections=str(tmp_path / "mine.csv")))["cat/1.png"] == "dog"
     (raw / "fixed.csv").write_text("file,label\ncat/1.png,dog\n")
-    assert labels(understood(raw, corrections="fixed.csv"))["cat/1.png"] == "dog"
+    assert labels_by_key(understood(raw, corrections="fixed.csv"))["cat/1.png"] == "dog"
     with pytest.raises(UserError, match=r"--corrections none.csv: no such file, neither here nor in"):
         understood(raw, corrections="none.csv")
 

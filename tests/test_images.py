@@ -11,46 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import ExifTags, Image, ImageOps, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 
 from . import hostile
 from .conftest import encoded, gradient
-
-Pixels = npt.NDArray[np.float64]
-LOSSLESS = Normalization(encoding="png")
-
-
-def lanczos(pixels: Pixels, size: int) -> Pixels:
-    """Resizes an (H, W, C) array to (size, size, C): the textbook filter, stretched by the scale where it shrinks."""
-    for axis in (0, 1):
-        length = pixels.shape[axis]
-        scale = length / size
-        centre = (np.arange(size) + 0.5) * scale
-        distance = (np.arange(length) + 0.5 - centre[:, None]) / max(scale, 1)
-        weights = np.where(np.abs(distance) < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
-        weights /= weights.sum(axis=1, keepdims=True)
-        pixels = np.moveaxis(np.tensordot(weights, pixels, axes=(1, axis)), 0, axis)
-    return pixels
-
-
-def reference(image: Image.Image, size: int = 224) -> Pixels:
-    """The upright RGB picture's centre square, resized, never rounded."""
-    pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.float64)
-    side = min(pixels.shape[:2])
-    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-    return lanczos(pixels[top : top + side, left : left + side], size)
-
-
-def stored(data: bytes, how: Normalization = LOSSLESS) -> Pixels:
-    with Image.open(io.BytesIO(normalize(data, how).data)) as image:
-        return np.asarray(image, np.float64)
-
-
-def psnr(one: Pixels, other: Pixels) -> float:
-    error = float(np.mean((one - other.clip(0, 255)) ** 2))
-    return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
+from .reference import LOSSLESS, Pixels, lanczos, psnr, reference, stored, turned
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -313,9 +280,3 @@ def test_a_png_that_is_what_would_be_written_is_stored_as_it_is() -> None:
     assert normalize(plain, Normalization(size=39, encoding="png", color="gray")).data != plain
     with pytest.raises(UnreadableError):
         normalize(plain[:60] + bytes([plain[60] ^ 1]) + plain[61:], how)
-
-
-def turned(orientation: int) -> Image.Exif:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = orientation
-    return exif

@@ -7,23 +7,9 @@ import pytest
 
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import Reason, UserError
-from imageshards.pipeline.sources.layouts import SourceDataset, read
+from imageshards.pipeline.sources.layouts import read
 
-
-def tree(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
-def understood(root: Path, **options: object) -> SourceDataset:
-    (reading,) = read(Options(src=str(root), **options))  # type: ignore[arg-type]
-    return reading
-
-
-def labels_by_key(reading: SourceDataset) -> dict[str, str]:
-    return {source.key: source.label for source in reading.sources}
+from .understood import labels_by_key, tree, understood
 
 
 def test_folders_are_labels(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """What lies below SRC: columns, folders that cannot be read, and files that change while they are looked at."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +14,7 @@ from imageshards.pipeline.sources.first_bytes import is_picture
 from imageshards.pipeline.sources.listing import list_files
 
 from .conftest import Command, draw_tree, encoded, gradient
-
-
-class Entry:
-    """An os.DirEntry one of whose answers fails."""
-
-    def __init__(self, entry: "os.DirEntry[str]", error: OSError) -> None:
-        self._entry, self._error = entry, error
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._entry, name)
-
-    def stat(self) -> Any:
-        raise self._error
-
-
-def failing_scan(name: str, error: OSError) -> Any:
-    """An os.scandir in which the entry of one name cannot be looked at."""
-    scandir = os.scandir
-
-    @contextlib.contextmanager
-    def failing(path: Path) -> Iterator[list[Any]]:
-        with scandir(path) as entries:
-            yield [Entry(entry, error) if entry.name == name else entry for entry in entries]
-
-    return failing
+from .scans import failing_scan
 
 
 def test_columns_give_back_what_went_in_a_block_at_a_time() -> None:

@@ -6,23 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import Reason, UserError
-from imageshards.pipeline.sources.layouts import SourceDataset, read
 
-from .test_layouts import labels_by_key, tree
+from .understood import labels_by_key, rejects, tree, understood
 
 IMAGES = ("images/1.jpg", "images/2.jpg", "images/3.jpg")
 LABELS = {"images/1.jpg": "cat", "images/2.jpg": "dog", "images/3.jpg": "cat"}
-
-
-def understood(root: Path, **options: object) -> SourceDataset:
-    (reading,) = read(Options(src=str(root), **options))  # type: ignore[arg-type]
-    return reading
-
-
-def rejects(reading: SourceDataset) -> dict[str, str]:
-    return {reject.file: str(reject.reason) for reject in reading.rejected}
 
 
 @pytest.mark.parametrize(

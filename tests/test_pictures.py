@@ -19,7 +19,7 @@ from imageshards.pipeline.images.boxes import boxes, still_alone
 
 from .conftest import Command, encoded, gradient, save
 from .hostile import gif, jpeg_of_scans, png, png_part, tiff
-from .test_images import LOSSLESS, lanczos, psnr, reference, stored, turned
+from .reference import LOSSLESS, lanczos, psnr, reference, stored, turned
 
 WIDE = np.array([[0.5151, 0.2919, 0.1572], [0.2412, 0.6922, 0.0666], [-0.0011, 0.0419, 0.7841]])  # Display P3, on D50
 SRGB = np.array([[0.4361, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])

@@ -10,7 +10,7 @@ from imageshards.pipeline.sources.files import Files
 from imageshards.pipeline.sources.selection import Selection
 
 from .conftest import Command, draw_tree
-from .test_listing import failing_scan
+from .scans import failing_scan
 
 KEYS = [
     *("a.gif", "b.jpg", "old/a.gif", "old/b.jpg", "train/dog/1.jpg", "train/dog/old/2.jpg", "train/older/3.jpg"),
