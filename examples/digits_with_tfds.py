@@ -35,7 +35,7 @@ model = keras.Sequential(
         keras.layers.Dense(info.features["label"].num_classes, "softmax"),
     ]
 )
-model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
 model.fit(train, validation_data=validation, epochs=20, callbacks=[stop], verbose=2)
 loss, accuracy = model.evaluate(test.map(scaled).batch(1000), verbose=0)

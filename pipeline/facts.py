@@ -151,7 +151,7 @@ def read_chunks(path: Path) -> list[Chunk]:
 
 def read_sources(path: Path) -> pa.RecordBatchFileReader:
     """Opens sources.arrow; `get_batch(chunk.number)` reads one chunk of it."""
-    return pa.ipc.open_file(storage.open_read(path) if storage.is_bucket(path) else pa.memory_map(str(path)))
+    return pa.ipc.open_file(storage.open_read(path))
 
 
 def write_facts(path: Path, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:

@@ -5,7 +5,6 @@ be lost: every source is in exactly one record, or has a reason.
 """
 
 import collections
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -167,10 +166,7 @@ def read_index(version: Path) -> pa.Table:
     Raises:
       OSError, ValueError, pa.ArrowException: it cannot be read, or is none.
     """
-    path = version / NAME
-    if storage.is_bucket(path):
-        return pq.read_table(io.BytesIO(storage.read(path)), schema=INDEX)
-    with storage.open_read(path) as file:  # mapped into memory, a disk that fails would end the process
+    with storage.open_read(version / NAME) as file:  # mapped into memory, a disk that fails would end the process
         return pq.read_table(file, schema=INDEX)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from imageshards.pipeline import checksums, storage, tfrecord
-from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.index import Statistics, read_statistics
 from imageshards.pipeline.page import render, thumbnail_of
@@ -138,16 +138,13 @@ def _reasons(
 
 def _rejected_picture(reject: Rejected, normalization: Normalization, root: str | None) -> str:
     """Returns what can be decoded of a rejected file below `root`, as far as its normalization gets; else nothing."""
-    if root is None or storage.is_bucket(root) or reject.is_row or reject.reason in _UNSEEN:
+    if root is None or reject.is_row or reject.reason in _UNSEEN:
         return ""
-    path = Path(root, reject.file)
     try:
-        inside = path.resolve(strict=True).is_relative_to(Path(root).resolve())
-        if inside and path.is_file() and path.stat().st_size <= _REJECT_BYTES:
-            return thumbnail_of(normalize(path.read_bytes(), normalization).data)
-    except (OSError, ValueError, UnreadableError):
-        pass
-    return ""
+        data = storage.read_inside(storage.place(root), reject.file, _REJECT_BYTES)
+        return thumbnail_of(normalize(data, normalization).data)
+    except (OSError, ValueError, JobError, UnreadableError):
+        return ""
 
 
 def _read_rejected(path: Path) -> list[Rejected]:

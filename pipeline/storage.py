@@ -58,6 +58,11 @@ def is_bucket(name: str | Path) -> bool:
     return "://" in os.fspath(name)
 
 
+def absolute(path: Path) -> Path:
+    """Returns the same place, by a name that does not depend on the folder that a process is in."""
+    return path if is_bucket(path) else path.absolute()
+
+
 def real(path: Path) -> Path:
     """Returns the place that a name leads to, links followed; a bucket has none."""
     return path if is_bucket(path) else path.resolve()
@@ -178,9 +183,40 @@ def is_fault(error: BaseException) -> bool:
     )
 
 
-def _open_regular(path: Path, buffering: int) -> BinaryIO:
+def first_bytes(path: Path, count: int) -> bytes:
+    """Returns the first bytes of a file; none where a disk cannot read it, or a link or a pipe took its place."""
+    if is_bucket(path):
+        return read_ranges(path, [(0, count)])[0]
+    try:
+        with _open_regular(path, buffering=0, flags=os.O_NOFOLLOW) as file:
+            return file.read(count)
+    except OSError:
+        return b""
+
+
+@_in_words
+def read_inside(root: Path, name: str, most: int) -> bytes:
+    """Returns the bytes of a file below `root`; a link may not lead out.
+
+    Raises:
+      OSError: there is none, it lies elsewhere, or has more than `most` bytes.
+    """
+    path = root / name
+    if is_bucket(root):
+        data = cast(bytes, _of(path).cat_file(str(path), start=0, end=most + 1))
+    elif path.resolve(strict=True).is_relative_to(root.resolve()):
+        with _open_regular(path, buffering=0) as file:
+            data = file.read(most + 1)
+    else:
+        raise OSError(errno.EACCES, f"it lies outside {root}", str(path))
+    if len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
+
+
+def _open_regular(path: Path, buffering: int, flags: int = 0) -> BinaryIO:
     """Opens a file for reading; what is there instead of one, such as a pipe or /dev/zero, would never end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", str(path))

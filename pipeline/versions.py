@@ -70,7 +70,7 @@ class Version:
 
     def absolute(self) -> "Version":
         """Returns the same version, by a path that does not depend on the folder that a process is in."""
-        return self if storage.is_bucket(self.folder) else Version(self.folder.absolute(), self.number)
+        return Version(storage.absolute(self.folder), self.number)
 
 
 def is_version_number(text: str) -> bool:

@@ -56,7 +56,7 @@ def take_corrections(listing: Listing, options: Options) -> tuple[Listing, Path 
         path = listing.root / NAME
     if path is None:
         return listing, None
-    real = path if storage.is_bucket(path) else path.resolve()
+    real = storage.real(path)
     key = real.relative_to(listing.root).as_posix() if real.is_relative_to(listing.root) else ""
     others = listing.others.where(pc.not_equal(listing.others.rows["key"], key))
     return dataclasses.replace(listing, others=others), path

@@ -4,7 +4,6 @@ Downloaders write `1.jpg_large`, `1.jpg!d` and `1.jpg?w=300`, and stores that na
 """
 
 import concurrent.futures
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +24,7 @@ OTHER_SUFFIXES = frozenset(
     ]
 )
 _ENOUGH = 32  # bytes
-_ASKED_AT_ONCE = 64  # of a bucket
+_ASKED_AT_ONCE = 64  # for the sake of buckets
 _SIGNATURES = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"8BPS"),
     *(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cjP  \r\n\x87\n"),
@@ -46,25 +45,9 @@ def is_picture(start: bytes) -> bool:
 
 def recognize(root: Path, files: Files) -> pa.BooleanArray:
     """Returns which of the files below `root` are pictures."""
-    if not storage.is_bucket(root):
-        return pa.array((is_picture(_start(f"{root}/{file.path}")) for file in files), pa.bool_())
 
     def asked(file: File) -> bool:
-        return file.size > 0 and is_picture(storage.read_ranges(root / file.path, [(0, _ENOUGH)])[0])
+        return file.size > 0 and is_picture(storage.first_bytes(root / file.path, _ENOUGH))
 
     with concurrent.futures.ThreadPoolExecutor(_ASKED_AT_ONCE) as threads:
         return pa.array(list(threads.map(asked, files)), pa.bool_())
-
-
-def _start(path: str) -> bytes:
-    """Returns the first bytes of a file; none where it cannot be read, or a link or a pipe took its place."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return b""
-    try:
-        return os.read(descriptor, _ENOUGH)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)

@@ -169,7 +169,7 @@ def _told(told: str, listing: Listing, options: Options, names: Names) -> Named:
         path = listing.root / told
     if not storage.exists(path) or path.is_dir():
         raise UserError(f"--manifest {told}: no such file, neither here nor in {options.src}")
-    folder = path.parent if storage.is_bucket(path) else path.resolve().parent
+    folder = storage.real(path).parent
     base = folder.relative_to(listing.root).as_posix() if folder.is_relative_to(listing.root) else ""
     try:
         one = _open(path, path.name, "" if base == "." else base, names, options)
