@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from imageshards.pipeline import storage
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError
-from imageshards.pipeline.facts import CONTENT_DIGITS, INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
+from imageshards.pipeline.facts import INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
 from imageshards.pipeline.shards import OFFSETS, Offsets, ShardFacts
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
 from imageshards.pipeline.versions import read_labels
@@ -74,11 +74,11 @@ class Statistics:
             "duplicates": self._duplicates(np.sort(seen, order=("content", "label", "split"))),
         }
 
-    def repeated(self, most: int) -> list[str]:
-        """Returns the first digits of the contents that several files have, in order."""
+    def repeated(self, most: int) -> npt.NDArray[np.uint64]:
+        """Returns the contents that several files have, in order."""
         contents = np.sort(self.seen()["content"])
-        again = np.unique(contents[1:][contents[1:] == contents[:-1]])
-        return [f"{content:0{CONTENT_DIGITS}x}" for content in again[:most].tolist()]
+        again: npt.NDArray[np.uint64] = np.unique(contents[1:][contents[1:] == contents[:-1]])
+        return again[:most]
 
     @staticmethod
     def _duplicates(seen: npt.NDArray[np.void]) -> dict[str, int]:

@@ -84,7 +84,9 @@ def write_report(
         largest=max(images_by_label(labels, metadata)),
         sheets=_contact_sheets(folder, version.name, labels, list(metadata["splits"])),
         originals=seen.originals,
-        duplicates=[[drawn(rows[0]), *rows[1:]] for rows in seen.duplicates],
+        duplicates=[
+            dataclasses.replace(copies, rows=[drawn(copies.rows[0]), *copies.rows[1:]]) for copies in seen.duplicates
+        ],
         alike=dataclasses.replace(seen.alike, pairs=[(drawn(one), drawn(other)) for one, other in seen.alike.pairs]),
         plain=dataclasses.replace(seen.plain, rows=[drawn(row) for row in seen.plain.rows]),
         remarks=seen.remarks,

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from imageshards.pipeline import storage, tfrecord
-from imageshards.pipeline.facts import CONTENT_DIGITS
 from imageshards.pipeline.index import Statistics
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.record import Record
@@ -32,12 +31,23 @@ Row = dict[str, Any]
 LISTED = 20
 """The most examples of one kind."""
 
+COPIES_SHOWN = 4
+"""The most files with the same content that are shown."""
+
 _LOOKED_AT = 1_000_000  # pictures, among which look-alikes are looked for
 _PLAIN_LOOKED_AT = 500
 _PLAIN_SHOWN = 8
 _COMPARED = 2000  # labels, among which the one is looked for that a rare label may mean
 _FEW = 3  # images of a label, below which it is remarked upon
 _SHOWN = ("key", "label", "split", "shard", "offset", "length")
+
+
+@dataclasses.dataclass(frozen=True)
+class Copies:
+    """Files with the same content: the first few, and how many there are."""
+
+    rows: list[Row]
+    count: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +74,7 @@ class Survey:
     """What a dataset looks like."""
 
     originals: dict[str, list[tuple[str, int]]]  # histograms of megapixels, of shapes, of how much a crop cut off
-    duplicates: list[list[Row]]  # files with the same content
+    duplicates: list[Copies]
     alike: LookAlikes
     plain: Plain
     remarks: list[str]
@@ -85,7 +95,7 @@ def survey(folder: Path, statistics: Statistics, metadata: Mapping[str, Any]) ->
         *_remarks_on_copies(metadata, alike),
         *_remarks_on_pictures(sizes, bare, metadata),
     ]
-    return Survey(originals, _duplicates(index, statistics.repeated(10 * LISTED)), alike, bare, remarks)
+    return Survey(originals, _duplicates(index, statistics), alike, bare, remarks)
 
 
 def images_by_label(labels: Sequence[str], metadata: Mapping[str, Any]) -> list[int]:
@@ -120,19 +130,19 @@ def _originals(width: npt.NDArray[np.int32], height: npt.NDArray[np.int32]) -> d
     }
 
 
-def _duplicates(index: pq.ParquetFile, repeated: Sequence[str]) -> list[list[Row]]:
-    """Returns groups of files with the same content, those in several splits or under several labels first."""
-    groups: dict[str, list[Row]] = {content: [] for content in repeated}
-    prefixes = pa.array(repeated, pa.string())
-    for rows in index.iter_batches(columns=[*_SHOWN, "sha256"]) if repeated else ():
-        starts = pc.utf8_slice_codeunits(rows["sha256"], 0, CONTENT_DIGITS)
-        for row in rows.filter(pc.is_in(starts, prefixes)).to_pylist():
-            groups[row["sha256"][:CONTENT_DIGITS]].append(row)
+def _duplicates(index: pq.ParquetFile, statistics: Statistics) -> list[Copies]:
+    """Returns contents that several files have, those in several splits or under several labels first."""
+    seen = statistics.seen()
+    again = np.flatnonzero(np.isin(seen["content"], statistics.repeated(10 * LISTED)))
+    again = again[np.argsort(seen["content"][again], kind="stable")]
+    groups = np.split(again, np.flatnonzero(np.diff(seen["content"][again])) + 1) if len(again) else []
 
-    def oddness(rows: list[Row]) -> int:
-        return -len({row["split"] for row in rows}) - len({row["label"] for row in rows})
+    def oddness(group: npt.NDArray[np.int64]) -> int:
+        return -len(np.unique(seen["split"][group])) - len(np.unique(seen["label"][group]))
 
-    return sorted(groups.values(), key=oddness)[:LISTED]
+    listed = sorted(groups, key=oddness)[:LISTED]
+    rows = _rows(index, {number for group in listed for number in group[:COPIES_SHOWN].tolist()})
+    return [Copies([rows[number] for number in group[:COPIES_SHOWN].tolist()], len(group)) for group in listed]
 
 
 def _look_alikes(index: pq.ParquetFile, hashes: npt.NDArray[np.uint64], statistics: Statistics) -> LookAlikes:

@@ -20,7 +20,7 @@ def test_copies_plain_pictures_and_rare_labels_are_seen(tmp_path: Path, records:
     assert records(src, "--size", "32")[0] == 0
     version = tmp_path / "data/pets/1.0.0"
     seen = survey(version, read_statistics(version), json.loads((version / "metadata.json").read_text()))
-    assert [sorted(row["key"] for row in rows) for rows in seen.duplicates] == [["cat/0.png", "dog/copy.png"]]
+    assert [sorted(row["key"] for row in copies.rows) for copies in seen.duplicates] == [["cat/0.png", "dog/copy.png"]]
     assert seen.plain.counts == {"nearly black": 1, "nearly white": 1}
     assert sorted(row["key"] for row in seen.plain.rows) == ["cat/black.png", "cats/white.png"]
     assert "label 'cats' has 1 image; did you mean 'cat'?" in seen.remarks
