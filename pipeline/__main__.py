@@ -49,6 +49,11 @@ def _run(arguments: Sequence[str]) -> int:
     host.silence_beam()
     host.collect_rarely()
     options, flags = parse(arguments)
+    with contextlib.nullcontext() if flags else host.unused_left_out():
+        return _build(options, flags)
+
+
+def _build(options: Options, flags: Sequence[str]) -> int:
     with stopped_at_once():  # after --help, which need not wait for them
         from imageshards.pipeline import console
         from imageshards.pipeline.api import plan_jobs

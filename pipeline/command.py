@@ -5,7 +5,6 @@ import contextlib
 import difflib
 import errno
 import functools
-import importlib.metadata
 import io
 import os
 import sys
@@ -50,6 +49,8 @@ def run_command(name: str, run: Callable[[Sequence[str]], int], arguments: Seque
 
 
 def _print_version(name: str, _: Sequence[str]) -> int:
+    import importlib.metadata  # half of what --help takes beside its parser
+
     say(f"{name} {importlib.metadata.version('imageshards')}")
     return 0
 

@@ -3,14 +3,18 @@
 import contextlib
 import ctypes
 import gc
+import importlib.abc
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, and a terminal that is closed
 _COLLECT_AFTER = 100_000  # new objects; Python's own 700 cost a fifth of the time of importing Beam
+# What Arrow and Beam import where they find it, and a job on this machine never uses.
+_UNUSED = frozenset({"pandas", "pymongo", "IPython", "boto3", "google.cloud.storage", "google.cloud.bigquery"})
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
@@ -24,6 +28,23 @@ def silence_beam() -> None:
 def collect_rarely() -> None:
     """Lets the garbage collector run rarely: imports make many objects and no garbage."""
     gc.set_threshold(_COLLECT_AFTER)
+
+
+class _Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname: str, *_: Any) -> None:
+        if fullname in _UNUSED:
+            raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
+
+
+@contextlib.contextmanager
+def unused_left_out() -> Iterator[None]:
+    """Lets packages that are installed and not used be absent: a quarter of the CPU time of starting, and 50 MB."""
+    absent = _Absent()
+    sys.meta_path.insert(0, absent)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(absent)
 
 
 def return_large_blocks() -> None:

@@ -71,3 +71,15 @@ def test_importing_and_calling_the_library_changes_nothing_of_the_process(tmp_pa
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_the_records_command_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    """Arrow and Beam would import what they find: here a pandas and a boto3 that end the process."""
+    for name in ("pandas", "boto3"):
+        (tmp_path / f"{name}.py").write_text("import os; os._exit(9)")
+    raw = draw_tree(tmp_path / "raw", [f"{label}/{number}.png" for label in "ab" for number in range(2)])
+    script = "import sys; sys.path.insert(0, sys.argv.pop(1)); from imageshards.pipeline.__main__ import main; main()"
+    command = [sys.executable, "-c", script, str(tmp_path), str(raw), "--out", str(tmp_path / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
