@@ -41,7 +41,7 @@ class Facts:
         rows["group"] = chance.integers(0, 2**64, len(rows), np.uint64, endpoint=False)
         rows["chunk"], rows["row"] = chunk, np.arange(len(rows))
         rows["label"] = np.minimum(np.floor(-np.log2(chance.random(len(rows)))), LABELS - 1)
-        rows["pool"], rows["split"] = DRAWN, plan.UNDECIDED
+        rows["origin"], rows["split"] = DRAWN, plan.UNDECIDED
         rows["length"] = FRAME
         return rows
 
