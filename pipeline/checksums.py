@@ -32,10 +32,23 @@ def read_checksums(version: Path) -> dict[str, str]:
     checksums = storage.parse_json(text)["sha256"]
     if not are_checksums(checksums):
         raise ValueError("its checksums are not those of files in this folder")
+    if METADATA not in checksums:  # imageshards 0.1.0 wrote it so
+        return cast(dict[str, str], checksums)
     own = checksums[METADATA]
     if text.count(_entry(own)) != 1 or _sha256(text.replace(_entry(own), _entry(_BLANK))) != own:
         raise ValueError("it was changed after it was written")
     return cast(dict[str, str], checksums)
+
+
+def read_described(version: Path) -> dict[str, Any]:
+    """Returns what metadata.json says, and of a version by imageshards 0.1.0 what went without saying then.
+
+    Raises:
+      OSError, ValueError, LookupError, TypeError: it cannot be read.
+    """
+    metadata = storage.read_json(version / METADATA)
+    metadata["normalization"] = {"fit": "crop", **metadata["normalization"]}
+    return {"color_profiles": {"srgb": 0, "converted": 0, "ignored": 0}, **metadata}
 
 
 def are_checksums(said: object) -> bool:

@@ -45,7 +45,8 @@ class Statistics:
         seen["split"] = [SPLITS.index(split) for split in rows["split"].to_pylist()]
         self._seen.append(seen)
         self.truncated += sum(rows["truncated"].to_pylist())
-        self.profiles.update(rows["profile"].to_pylist())
+        if "profile" in rows.schema.names:  # 0.1.0 knew of none
+            self.profiles.update(rows["profile"].to_pylist())
 
     def seen(self) -> npt.NDArray[np.void]:
         """Returns `content`, `label` and `split` of each row, as numbers, in the index's order."""

@@ -45,7 +45,7 @@ def redraw(version: Path, src: str | None) -> Path:
     """
     try:
         digests = checksums.read_checksums(version)
-        metadata = storage.read_json(version / checksums.METADATA)
+        metadata = checksums.read_described(version)
         statistics = read_statistics(version)
         statistics.rejected = _read_rejected(version / "rejected.csv")
         published = Version(version.with_name(published_name(version)), version.name)
@@ -59,7 +59,7 @@ def redraw(version: Path, src: str | None) -> Path:
     described = {name: value for name, value in metadata.items() if name != "sha256"}
     if "bytes" in described:
         described["bytes"] |= {REPORT: storage.sizes(version)[REPORT]}
-    storage.write(version / checksums.METADATA, checksums.metadata_text(described, digests).encode())
+    storage.write(version / checksums.METADATA, checksums.metadata_text(described, digests).encode(), durable=True)
     return version / REPORT
 
 

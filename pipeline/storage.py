@@ -125,13 +125,17 @@ def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
 
 
 @_in_words
-def write(path: Path, data: bytes) -> None:
-    """Writes a file that is there whole, or not at all."""
+def write(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Writes a file that is there whole, or not at all; `durable`, also after a loss of power."""
     if is_bucket(path):
         _of(path).pipe_file(str(path), data)
         return
     aside = path.with_name(path.name + ".tmp")
-    aside.write_bytes(data)
+    with aside.open("wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     aside.replace(path)
 
 

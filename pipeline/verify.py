@@ -38,7 +38,7 @@ def verify(version: Path) -> Iterator[str]:
     shards = {name for name in published if ".tfrecord-" in name}
     others = published.keys() - shards
     for name in storage.names(version):
-        if name not in published and not name.startswith("."):
+        if name not in (*published, checksums.METADATA) and not name.startswith("."):
             yield f"{printable(name)}: does not belong to the dataset; delete it"
     broken = list(_check_files(version, published, others))
     yield from broken or _check_content(version, published)
@@ -58,7 +58,7 @@ def _check_files(version: Path, published: Mapping[str, str], names: Iterable[st
 def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]:
     """Holds records, index and counts against each other. The files around the shards are those that were published."""
     try:
-        metadata, info = (storage.read_json(version / name) for name in (checksums.METADATA, INFO))
+        metadata, info = checksums.read_described(version), storage.read_json(version / INFO)
         labels = read_labels(version)
         index = read_index(version)
         for shard in _read_shards(version, metadata, labels, index):

@@ -224,7 +224,7 @@ def publish_folder(version: Version) -> None:
             storage.copy(version.unpublished, version.path, [name])
         storage.remove(version.work)
         return
-    for path in version.unpublished.iterdir():
+    for path in (*version.unpublished.iterdir(), version.unpublished):
         _flush(path)
     check_ours(version)  # again, for the job may have taken hours
     if version.path.exists():
