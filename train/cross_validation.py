@@ -4,6 +4,7 @@ Each image is judged by a softmax that was fitted without its fold. The same fol
 """
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ Labels = npt.NDArray[np.int64]
 CROSS_VALIDATION = "cross_validation"  # beside the names of splits
 
 _PENALTIES = (0.06, 0.2, 0.6, 2.0)  # divided by the number of labels, among which the weights are shared
+_ENOUGH_TO_CHOOSE = 1_000  # left-out images
 _USUAL_PENALTY = 0.2  # where there is nothing to choose by
 _FRACTIONS = (1 / 8, 1 / 4, 1 / 2)
 _LEAST_IMAGES = 2  # that a point of the learning curve learns from
@@ -71,17 +73,14 @@ def fit_and_cross_validate(
         return only[0], None
     fold = folds(labels, groups, seed, number)
     learning = np.stack([*(fold != left_out for left_out in range(number)), training], axis=1)
-    penalties = [penalty / count for penalty in _PENALTIES]
-    masks = np.tile(learning, len(penalties))
-    fitted = fit_softmaxes(features, labels, count, masks, np.repeat(penalties, number + 1).tolist(), seed)
-    by_penalty = [fitted[start : start + number + 1] for start in range(0, len(fitted), number + 1)]
-    logits = [_out_of_fold(softmaxes, features, fold) for softmaxes in by_penalty]
-    best = int(np.argmin([cross_entropy(each, labels) for each in logits]))
-    curve = _learning_curve(features, labels, count, fold, penalties[best], seed)
+    penalty, fitted = _choose_penalty(features, labels, count, fold, learning[:, :number], seed)
+    rest = learning[:, len(fitted) :]
+    fitted += fit_softmaxes(features, labels, count, rest, [penalty] * rest.shape[1], seed)
+    logits = _out_of_fold(fitted[:number], features, fold)
+    curve = _learning_curve(features, labels, count, fold, penalty, seed)
     size = round(float(np.mean([(fold != left_out).sum() for left_out in range(number)])))
-    whole = CurvePoint(size, int((logits[best].argmax(axis=1) == labels).sum()), len(labels))
-    result = CrossValidation(labels, logits[best], [*curve, whole], penalties[best], number)
-    return by_penalty[best][-1], result
+    whole = CurvePoint(size, int((logits.argmax(axis=1) == labels).sum()), len(labels))
+    return fitted[-1], CrossValidation(labels, logits, [*curve, whole], penalty, number)
 
 
 def cross_entropy(logits: Floats, labels: Labels) -> float:
@@ -90,11 +89,33 @@ def cross_entropy(logits: Floats, labels: Labels) -> float:
     return float(-np.log(np.maximum(of_truth, np.float32(1e-7))).mean())
 
 
+def _choose_penalty(
+    features: Floats, labels: Labels, count: int, fold: Labels, learning: npt.NDArray[np.bool_], seed: int
+) -> tuple[float, list[Softmax]]:
+    """Returns the penalty with the least cross-entropy of left-out images, and its softmaxes of the first folds.
+
+    Where there are many images, the first folds leave out enough of them to choose by.
+    """
+    enough = math.ceil(_ENOUGH_TO_CHOOSE * learning.shape[1] / len(labels))
+    learning = learning[:, :enough]
+    number = learning.shape[1]
+    penalties = [penalty / count for penalty in _PENALTIES]
+    masks = np.tile(learning, len(penalties))
+    fitted = fit_softmaxes(features, labels, count, masks, np.repeat(penalties, number).tolist(), seed)
+    by_penalty = [fitted[start : start + number] for start in range(0, len(fitted), number)]
+    rows = fold < number
+    left_out = features[rows], fold[rows]
+    losses = [cross_entropy(_out_of_fold(softmaxes, *left_out), labels[rows]) for softmaxes in by_penalty]
+    best = int(np.argmin(losses))
+    return penalties[best], by_penalty[best]
+
+
 def _out_of_fold(softmaxes: list[Softmax], features: Floats, fold: Labels) -> Floats:
+    """Returns the logits of all images; each softmax judges the images of its fold."""
     logits = np.empty((len(features), len(softmaxes[0].bias)), np.float32)
-    for left_out in range(len(softmaxes) - 1):
+    for left_out, fitted in enumerate(softmaxes):
         rows = fold == left_out
-        logits[rows] = softmaxes[left_out].logits(features[rows])
+        logits[rows] = fitted.logits(features[rows])
     return logits
 
 
@@ -104,14 +125,15 @@ def _learning_curve(
     """Returns the points for parts of the training folds; each part holds the smaller ones, and every label."""
     place = _place_in_label(labels, seed)
     number = int(fold.max()) + 1
-    masks = [(fold != left_out) & (place < part) for part in _FRACTIONS for left_out in range(number)]
-    if min(mask.sum() for mask in masks) < _LEAST_IMAGES:
-        return []
-    fitted = fit_softmaxes(features, labels, count, np.stack(masks, axis=1), [penalty] * len(masks), seed)
     points = []
-    for start in range(0, len(fitted), number):
-        logits = _out_of_fold([*fitted[start : start + number], fitted[start]], features, fold)
-        size = round(float(np.mean([mask.sum() for mask in masks[start : start + number]])))
+    for part in _FRACTIONS:
+        rows = np.flatnonzero(place < part)
+        masks = np.stack([fold[rows] != left_out for left_out in range(number)], axis=1)
+        if masks.sum(axis=0).min() < _LEAST_IMAGES:
+            continue
+        fitted = fit_softmaxes(features[rows], labels[rows], count, masks, [penalty] * number, seed)
+        logits = _out_of_fold(fitted, features, fold)
+        size = round(float(masks.sum(axis=0).mean()))
         points.append(CurvePoint(size, int((logits.argmax(axis=1) == labels).sum()), len(labels)))
     return points
 
