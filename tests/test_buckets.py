@@ -118,7 +118,7 @@ def test_a_bucket_in_and_out_gives_what_folders_give(tmp_path: Path, bucket: Buc
     said = capsys.readouterr().out
     assert f"{IMAGES + 1} found = {IMAGES} written + 1 rejected (1 unsupported-format)" in said
     if requests:
-        assert requests["GET /raw/"] == IMAGES + 1  # one for each image, and nothing else
+        assert requests["GET /raw/"] == IMAGES + 2  # one for each image, and one to show what was rejected
         assert requests["HEAD /raw/"] == 0
         assert sum(count for what, count in requests.items() if "staged" in what) <= 12, requests  # of 1 chunk
 
