@@ -205,14 +205,16 @@ def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _stage(source: dict[str, Any], reused: bytes | None, staging: Staging) -> Staged:
     """Returns what is known of one image, and its frame; or why it has none."""
-    if reused is not None:
+    if reused is not None and source["mtime_ns"] == source["reused_mtime_ns"]:
         return {name: source[name] for name in KNOWN}, reused
     try:
         data = _read(source, staging)
+        sha256 = hashlib.sha256(data).hexdigest()
+        if reused is not None and sha256 == source["sha256"]:  # copied or checked out anew
+            return {name: source[name] for name in KNOWN}, reused
         image = normalize(data, staging.normalization)
     except UnreadableError as error:
         return {"reason": error.reason, "detail": error.detail}, None
-    sha256 = hashlib.sha256(data).hexdigest()
     record = Record(
         image.data, staging.numbers[source["label"]], source["key"], sha256, width=image.width, height=image.height
     )

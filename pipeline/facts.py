@@ -1,9 +1,9 @@
 """The tables between the steps, as files that any worker can read.
 
-`sources.arrow` lists every source, one record batch a chunk; where the previous version of the dataset has the very
-same image, the columns from `reused_shard` on say where and what is known of it. A chunk's facts have a row for each of
-its sources, in the same order: a `reason` where the image was rejected, else where its record lies in the staged file.
-The names of all chunks are a text.
+`sources.arrow` lists every source, one record batch a chunk; where the previous version of the dataset has an image of
+the same key and size, the columns from `reused_mtime_ns` on say where and what is known of it. A chunk's facts have a
+row for each of its sources, in the same order: a `reason` where the image was rejected, else where its record lies in
+the staged file. The names of all chunks are a text.
 """
 
 import dataclasses
@@ -47,6 +47,7 @@ SOURCES = pa.schema(
     [
         *_SOURCE,
         pa.field("previous_split", pa.string()),
+        pa.field("reused_mtime_ns", pa.int64()),
         pa.field("reused_shard", pa.string()),
         pa.field("reused_offset", pa.int64()),
         pa.field("reused_length", pa.int64()),
@@ -170,12 +171,9 @@ def read_facts(path: Path) -> pa.RecordBatch:
 
 
 def _known_before(columns: dict[str, Any], previous: pa.Table) -> dict[str, Any]:
-    """Returns the split of the same key, and the rest where size and time of change are the same too."""
-    same = pc.and_(
-        pc.equal(previous["size"], columns["size"]),
-        pc.equal(previous["mtime_ns"], columns["mtime_ns"]),
-    )
+    """Returns the split of the same key, and the rest where the size is the same, too."""
+    same = pc.equal(previous["size"], columns["size"])
     known = {field.name: previous[field.name] for field in _KNOWN}
-    known |= {f"reused_{name}": previous[name] for name in ("shard", "offset", "length")}
+    known |= {f"reused_{name}": previous[name] for name in ("mtime_ns", "shard", "offset", "length")}
     known = {name: pc.if_else(same, column, None).combine_chunks() for name, column in known.items()}
     return {**known, "previous_split": previous["split"].combine_chunks()}

@@ -124,6 +124,26 @@ def test_running_again_touches_nothing(folders: Path, tmp_path: Path, records: C
     assert os.listdir(tmp_path / "data/pets") == ["1.0.0"]
 
 
+def test_the_same_bytes_under_new_times_are_not_normalized_again(
+    folders: Path, tmp_path: Path, records: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(gradient(20, 16, 1), folders / "cat/plain.bmp")
+    records(folders)
+    before = index(tmp_path / "data/pets/1.0.0")
+    for path in folders.rglob("*.*"):
+        os.utime(path, ns=(1, 1))
+    save(gradient(20, 16, 2), folders / "cat/plain.bmp")  # as many bytes, but others
+    normalized: list[bytes] = []
+    normalize = chunks.normalize
+    monkeypatch.setattr(chunks, "normalize", lambda data, how: normalized.append(data) or normalize(data, how))
+    assert records(folders)[0] == 0
+    assert normalized == [(folders / "cat/plain.bmp").read_bytes()]
+    after = index(tmp_path / "data/pets/1.0.0")
+    changed = [row["key"] for row, other in zip(before, after, strict=True) if row["sha256"] != other["sha256"]]
+    assert changed == ["cat/plain.bmp"]
+    assert {row["mtime_ns"] for row in after if row["key"] not in changed} == {1}
+
+
 def test_a_rebuild_keeps_splits_and_normalizes_only_what_is_new(
     folders: Path, tmp_path: Path, records: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
