@@ -54,6 +54,15 @@ class _Rows:
             np.concatenate([part.lines for part in parts]),
         )
 
+    def in_order(self) -> "_Rows":
+        """Returns the rows by their files."""
+        in_order = np.all(self.places[1:] >= self.places[:-1])
+        return self if in_order else self.take(np.argsort(self.places, kind="stable"))
+
+    def where(self, mask: np.ndarray) -> "_Rows":
+        """Returns the rows where an array of booleans is true."""
+        return self if mask.all() else self.take(np.flatnonzero(mask))
+
     def take(self, order: np.ndarray) -> "_Rows":
         at = pa.array(order)
         return _Rows(
@@ -71,8 +80,7 @@ def read(listing: Listing, tables: Tables) -> Read:
     rejected: list[Rejected] = []
     notes: list[str] = []
     parts = [_rows(number, one, tables, rejected, notes) for number, one in enumerate(tables.labels)]
-    rows = _Rows.joined(parts)
-    rows = rows.take(np.argsort(rows.places, kind="stable"))
+    rows = _Rows.joined(parts).in_order()
     files = Files.joined([listing.images, listing.others])
     rows.labels, about = _names_of_numbers(rows.labels, listing, tables)
     notes += about
@@ -248,7 +256,7 @@ def _once(rows: _Rows, files: Files, tables: Tables, rejected: list[Rejected]) -
                 for at, said in zip((first, row), says, strict=True)
             )
             bad.append(Rejected(key, Reason.CONFLICTING_ROWS, printable(words)))
-    return rows.take(np.flatnonzero(~drop)), bad
+    return rows.where(~drop), bad
 
 
 def _usable(rows: _Rows, files: Files, tables: Tables) -> tuple[_Rows, list[Rejected]]:
@@ -278,7 +286,7 @@ def _usable(rows: _Rows, files: Files, tables: Tables) -> tuple[_Rows, list[Reje
     ]
     keep = np.ones(len(rows.places), bool)
     keep[list(bad)] = False
-    return rows.take(np.flatnonzero(keep)), rejects
+    return rows.where(keep), rejects
 
 
 def _is_odd(label: str) -> bool:
