@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from imageshards.train import cross_validation
 from imageshards.train.cross_validation import fit_and_cross_validate
 from imageshards.train.folds import folds
 from imageshards.train.softmax import fit_softmaxes, softmax
@@ -80,7 +81,11 @@ def test_batches_reach_what_all_images_at_once_reach(monkeypatch: pytest.MonkeyP
     assert np.abs(softmax(whole.logits(features)) - softmax(batches.logits(features))).max() < 0.1
 
 
-def test_cross_validation_judges_every_image_by_a_softmax_that_has_not_seen_it() -> None:
+@pytest.mark.parametrize("enough_to_choose", [60, 20])  # by all five folds, or by two
+def test_cross_validation_judges_every_image_by_a_softmax_that_has_not_seen_it(
+    monkeypatch: pytest.MonkeyPatch, enough_to_choose: int
+) -> None:
+    monkeypatch.setattr(cross_validation, "_ENOUGH_TO_CHOOSE", enough_to_choose)
     random = np.random.default_rng(0)
     features = random.normal(size=(60, 200)).astype(np.float32)  # any labels of these can be learned by heart
     labels = np.arange(60) % 2
