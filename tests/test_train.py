@@ -484,14 +484,15 @@ def test_kept_features_are_what_the_backbone_says_and_are_kept(data: Path, tmp_p
     keras.utils.set_random_seed(0)
     backbone = models.backbone(dataset.image_shape, "mobilenet", 0.25, "none", pooled=True)
     computed: list[object] = []
-    kept = features_of(dataset, "validation", backbone, tmp_path, computed.append)
+    kept = features_of(dataset, ["validation"], backbone, tmp_path, computed.append)["validation"]
     now = backbone.predict(evaluation_batches(dataset, "validation", 5), verbose=0)
     assert np.allclose(kept, now, atol=1e-5)
     first = len(computed)
-    assert np.array_equal(features_of(dataset, "validation", backbone, tmp_path, computed.append), kept)
+    again = features_of(dataset, ["validation"], backbone, tmp_path, computed.append)["validation"]
+    assert np.array_equal(again, kept)
     assert len(computed) == first > 0
     backbone.set_weights([weights + 1 for weights in backbone.get_weights()])
-    features_of(dataset, "validation", backbone, tmp_path, computed.append)
+    features_of(dataset, ["validation"], backbone, tmp_path, computed.append)
     assert len(computed) == 2 * first
 
 

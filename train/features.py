@@ -7,6 +7,7 @@ that are larger than memory train too. Its name changes with the dataset, the sp
 import hashlib
 import math
 import secrets
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +24,32 @@ Floats = npt.NDArray[np.float32]
 _BATCH = 64
 
 
-def features_of(dataset: Dataset, split: str, backbone: keras.Model, folder: Path, report: Report = silent) -> Floats:
-    """Returns the features (images, N) of a split, in the order of the records; from `folder` if they are there."""
-    path = folder / f"{_name(dataset, split, backbone)}.npy"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = folder / f"{path.stem}-{secrets.token_hex(4)}.tmp"  # another run may be computing the same
-        try:
-            _write_features(aside, dataset, split, backbone, report)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    kept: Floats = np.load(path, mmap_mode="r")
+def features_of(
+    dataset: Dataset, splits: Iterable[str], backbone: keras.Model, folder: Path, report: Report = silent
+) -> dict[str, Floats]:
+    """Returns the features (images, N) of splits, in the order of the records; from `folder` if they are there."""
+    pixels = tf.TensorSpec((None, *dataset.image_shape), tf.uint8)
+    compute = tf.function(lambda images: backbone(images, training=False), input_signature=[pixels])  # traced once
+    kept: dict[str, Floats] = {}
+    for split in splits:
+        path = folder / f"{_name(dataset, split, backbone)}.npy"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            aside = folder / f"{path.stem}-{secrets.token_hex(4)}.tmp"  # another run may be computing the same
+            try:
+                _write_features(aside, dataset, split, compute, backbone.output_shape[-1], report)
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
+        kept[split] = np.load(path, mmap_mode="r")
     return kept
 
 
-def _write_features(path: Path, dataset: Dataset, split: str, backbone: keras.Model, report: Report) -> None:
+def _write_features(
+    path: Path, dataset: Dataset, split: str, compute: Callable[[tf.Tensor], tf.Tensor], width: int, report: Report
+) -> None:
     """Writes a .npy file batch by batch: on a full disk that is an error, where a memory map would end the process."""
-    pixels = tf.TensorSpec((None, *dataset.image_shape), tf.uint8)
-    compute = tf.function(lambda images: backbone(images, training=False), input_signature=[pixels])
-    shape = (dataset.count(split), backbone.output_shape[-1])
+    shape = (dataset.count(split), width)
     done = 0
     with path.open("wb") as file:
         np.lib.format.write_array_header_2_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})

@@ -106,7 +106,7 @@ def _transfer(options: Options, dataset: Dataset, features_folder: Path, logs: P
     features: dict[str, Floats] = {}
     head = None
     if options.keeps_features:
-        features = {split: features_of(dataset, split, bottom, features_folder, report) for split in dataset.splits}
+        features = features_of(dataset, dataset.splits, bottom, features_folder, report)
     if not features:
         run.train(model, *_batches(options, dataset), options.epochs, _rate_of_head(options, dataset))
     elif pooled and features["train"].nbytes <= MOST_FEATURE_BYTES:

@@ -173,8 +173,8 @@ def features(source: Path, work: Path, backbone: Backbone) -> tuple[Split, Split
     dataset = open_dataset(source.name, str(work / "data"), 10)
     network = models.backbone(dataset.image_shape, backbone, WIDTHS[backbone], "imagenet", pooled=True)
     splits = ("train", "validation")
-    kept = {split: np.array(features_of(dataset, split, network, work / "features")) for split in splits}
-    train, new = ((kept[split], labels(dataset, split)) for split in splits)
+    kept = features_of(dataset, splits, network, work / "features")
+    train, new = ((np.array(kept[split]), labels(dataset, split)) for split in splits)
     return train, new
 
 
