@@ -79,7 +79,7 @@ def _make(job: "Job", flags: Sequence[str]) -> None:
     progress = Progress()
     bar = contextlib.nullcontext() if flags else console.progress(len(job.dataset.sources), progress)
     here = not flags or runs_here(flags)
-    with host.ended_by_interrupt(INTERRUPTED, _say_stopped) if here else host.interrupted_by_signals(), bar:
+    with stopped_at_once(_say_stopped) if here else host.interrupted_by_signals(), bar:
         try:
             records = run_job(job, (lambda: new_pipeline(flags)) if flags else None, progress)
         except JobError as error:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
     from imageshards.pipeline.sources.layouts import SourceDataset
+    from imageshards.pipeline.survey import Survey
     from imageshards.pipeline.versions import Version
 
 _BEAMS_WORDS = re.compile(r" \[while running '[^']*'\]")
@@ -57,6 +58,12 @@ class Records:
 
     up_to_date: bool
     """Whether the version was there already, and nothing was touched."""
+
+    def survey(self) -> "Survey":
+        """Looks at the dataset: originals, repeated files, look-alikes, plain pictures, and remarks in words."""
+        from imageshards.pipeline.survey import survey_of
+
+        return survey_of(self.path)
 
 
 @dataclasses.dataclass(frozen=True)

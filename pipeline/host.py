@@ -5,10 +5,9 @@ import ctypes
 import gc
 import importlib.abc
 import logging
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, and a terminal that is closed
@@ -57,25 +56,6 @@ def return_large_blocks() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 4 << 20)
         mallopt(_M_TRIM_THRESHOLD, 32 << 20)  # which the line above would otherwise leave at 128 kB
-
-
-@contextlib.contextmanager
-def ended_by_interrupt(exit_code: int, say: Callable[[], None]) -> Iterator[None]:
-    """Lets Ctrl-C end the process at once, after `say`.
-
-    Beam would wrap a KeyboardInterrupt and wait for the threads that decode. Nothing they hold needs care: a chunk's
-    facts appear whole, or not at all.
-    """
-
-    def end(*_: object) -> None:
-        say()
-        os._exit(exit_code)
-
-    before = signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

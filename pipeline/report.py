@@ -22,7 +22,7 @@ from imageshards.pipeline.index import Statistics, read_statistics
 from imageshards.pipeline.page import render, thumbnail_of
 from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import Reason, Rejected
-from imageshards.pipeline.survey import LISTED, Row, images_by_label, record_of, survey
+from imageshards.pipeline.survey import LISTED, Row, Survey, images_by_label, record_of, survey
 from imageshards.pipeline.versions import Version, published_name
 
 REPORT = "report.html"
@@ -35,8 +35,8 @@ _REJECT_BYTES = 1 << 26
 _UNSEEN = (Reason.LINK_OUTSIDE, Reason.DANGLING_LINK, Reason.TOO_LARGE, Reason.TOO_SLOW, Reason.CHANGED, Reason.EMPTY)
 
 
-def redraw(version: Path, src: str | None) -> Path:
-    """Draws the report of a published version anew, from its index and its shards; returns where it is.
+def redraw(version: Path, src: str | None) -> Survey:
+    """Draws the report of a published version anew, from its index and its shards; returns what it shows.
 
     Rejected images are drawn from `src`, the folder that the dataset was made from, and from nowhere else.
 
@@ -49,7 +49,7 @@ def redraw(version: Path, src: str | None) -> Path:
         statistics = read_statistics(version)
         statistics.rejected = _read_rejected(version / "rejected.csv")
         published = Version(version.with_name(published_name(version)), version.name)
-        write_report(version, published, statistics, metadata, src)
+        seen = write_report(version, published, statistics, metadata, src)
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, tfrecord.DamagedRecordError) as error:
         raise UserError(
             f"{version}: cannot be read: {error}; imageshards-verify says all that is wrong with it, and the command"
@@ -60,15 +60,15 @@ def redraw(version: Path, src: str | None) -> Path:
     if "bytes" in described:
         described["bytes"] |= {REPORT: storage.sizes(version)[REPORT]}
     storage.write(version / checksums.METADATA, checksums.metadata_text(described, digests).encode(), durable=True)
-    return version / REPORT
+    return seen
 
 
 def write_report(
     folder: Path, version: Version, statistics: Statistics, metadata: Mapping[str, Any], root: str | None
-) -> None:
+) -> Survey:
     """Writes report.html into `folder`, which holds the shards and index.parquet of a version, published or not.
 
-    Rejected images are drawn from `root`, where that is given.
+    Returns what the report shows. Rejected images are drawn from `root`, where that is given.
     """
     seen, labels = survey(folder, statistics, metadata), statistics.labels
 
@@ -93,6 +93,7 @@ def write_report(
         reasons=_reasons(statistics.rejected, metadata, root),
     )
     storage.write(folder / REPORT, page.encode())
+    return seen
 
 
 def _contact_sheets(

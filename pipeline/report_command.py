@@ -1,4 +1,4 @@
-"""The command `imageshards-report`: draws the report of a published version anew."""
+"""The command `imageshards-report`: draws the report of a published version anew, and says what is remarkable."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -29,10 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str]) -> int:
     options: ReportOptions = new_parser(NAME, ReportOptions).parse_args(list(arguments)).options
     from imageshards.pipeline import storage
-    from imageshards.pipeline.report import redraw
+    from imageshards.pipeline.report import REPORT, redraw
     from imageshards.pipeline.versions import find_versions
 
-    say(str(redraw(find_versions(storage.place(options.dataset))[-1], options.src or None)))
+    version = find_versions(storage.place(options.dataset))[-1]
+    for remark in redraw(version, options.src or None).remarks:
+        say(f"  {remark}")
+    say(str(version / REPORT))
     return 0
 
 

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from imageshards.pipeline import storage, tfrecord
-from imageshards.pipeline.index import Statistics
+from imageshards.pipeline.checksums import METADATA
+from imageshards.pipeline.index import Statistics, read_statistics
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import SPLITS
@@ -78,6 +79,15 @@ class Survey:
     alike: LookAlikes
     plain: Plain
     remarks: list[str]
+
+
+def survey_of(version: Path) -> Survey:
+    """Looks at a published version.
+
+    Raises:
+      OSError, ValueError: it cannot be read.
+    """
+    return survey(version, read_statistics(version), storage.read_json(version / METADATA))
 
 
 def survey(folder: Path, statistics: Statistics, metadata: Mapping[str, Any]) -> Survey:

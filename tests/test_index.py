@@ -6,11 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from imageshards.pipeline import facts, index, shards
-from imageshards.pipeline.survey import survey
+from imageshards.pipeline.survey import survey_of
 from imageshards.pipeline.verify import verify
 
 from .conftest import Command, draw_tree
-from .published import metadata
 
 FILES = [f"{label}/{number:02}.png" for label in ("cat", "dog") for number in range(12)]
 
@@ -25,7 +24,7 @@ def test_an_index_of_several_row_groups(tmp_path: Path, records: Command, monkey
     assert published.num_row_groups >= 3
     assert published.read()["key"].to_pylist() == FILES
     assert list(verify(version)) == []
-    seen = survey(version, index.read_statistics(version), metadata(version))
+    seen = survey_of(version)
     assert dict(seen.originals["megapixels"]) == {"under 0.05 megapixels": len(FILES)}
     draw_tree(tmp_path / "pets", [*FILES, "cat/99.png"])
     assert records(src, "--size", "32", "--shards", "2")[0] == 0

@@ -1,13 +1,11 @@
 """What a dataset looks like, as a value and on the page."""
 
-import json
 import shutil
 from pathlib import Path
 
 from PIL import Image
 
-from imageshards.pipeline.index import read_statistics
-from imageshards.pipeline.survey import survey
+from imageshards.pipeline.survey import survey_of
 
 from .conftest import Command, draw_tree, save
 
@@ -19,7 +17,7 @@ def test_copies_plain_pictures_and_rare_labels_are_seen(tmp_path: Path, records:
     save(Image.new("RGB", (40, 30), "white"), src / "cats/white.png")
     assert records(src, "--size", "32")[0] == 0
     version = tmp_path / "data/pets/1.0.0"
-    seen = survey(version, read_statistics(version), json.loads((version / "metadata.json").read_text()))
+    seen = survey_of(version)
     assert [sorted(row["key"] for row in copies.rows) for copies in seen.duplicates] == [["cat/0.png", "dog/copy.png"]]
     assert seen.plain.counts == {"nearly black": 1, "nearly white": 1}
     assert sorted(row["key"] for row in seen.plain.rows) == ["cat/black.png", "cats/white.png"]
