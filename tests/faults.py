@@ -222,8 +222,8 @@ def mixed(faults: Iterable[Fault]) -> list[Fault]:
     groups: dict[tuple[str, bool], list[Fault]] = collections.defaultdict(list)
     for fault in faults:
         groups[str(fault), fault.for_good].append(fault)
-    for group in groups.values():
-        random.Random(0).shuffle(group)
+    for name, group in groups.items():
+        random.Random(str(name)).shuffle(group)
     return [fault for row in itertools.zip_longest(*groups.values()) for fault in row if fault]
 
 

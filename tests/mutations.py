@@ -1,0 +1,288 @@
+"""Damages each file that a command reads, thousands of times, and sees that only sentences come of it.
+
+    python tests/mutations.py [--zips N] [--files N] [--seed S]
+
+The files are read in-process by the functions that the commands call; processes that do it may die, which is counted as
+well. What is raised has to be a UserError or a JobError: their text is the sentence that a command prints. Nothing may
+take more memory than --memory, nor more than --seconds.
+"""
+
+import argparse
+import collections
+import dataclasses
+import io
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from imageshards.pipeline import make_records
+from imageshards.pipeline.errors import JobError, UserError
+
+Read = Callable[[Path], object]
+SPECIAL = (
+    b"\0",
+    b"\xff" * 8,
+    b'"',
+    b"{",
+    b"[" * 5000,
+    b"9" * 5000,
+    b"-1",
+    b"null",
+    b"\\ud800",
+    b"../",
+    b"/dev/zero",
+    b"\n",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A file below a folder that is copied for each mutation, and what reads it."""
+
+    name: str
+    folder: Path
+    file: str
+    read: Read
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Returns bytes with one to four changes: flipped, cut out, put twice, put in, or cut off."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(changed) + 1)
+        length = chance.choice((1, 2, 4, 16, 200))
+        match chance.randrange(6):
+            case 0 if changed:
+                changed[at % len(changed)] ^= 1 << chance.randrange(8)
+            case 1:
+                del changed[at : at + length]
+            case 2:
+                changed[at:at] = changed[at : at + length]
+            case 3:
+                changed[at:at] = chance.choice(SPECIAL)
+            case 4:
+                changed[at : at + length] = chance.randbytes(length)
+            case 5 if chance.random() < 0.2:
+                del changed[at:]
+    return bytes(changed)
+
+
+def run(target: Target, count: int, seed: int, limits: tuple[int, int]) -> collections.Counter[str]:
+    """Reads `count` mutations of a target, in processes that may die, and returns how each ended."""
+    ends = collections.Counter[str]()
+    number = 0
+    while number < count:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reader)
+            _read_mutations(target, range(number, count), seed, limits, writer)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, encoding="utf-8", errors="replace") as file:
+            for end in map(str.strip, file):
+                ends[_noted(target, number, end)] += 1
+                number += 1
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code:
+            died = signal.Signals(-code).name if code < 0 else str(code)
+            ends[_noted(target, number, f"WRONG died of {died}")] += 1
+            number += 1
+    return ends
+
+
+def _noted(target: Target, number: int, end: str) -> str:
+    if not end.startswith("WRONG"):
+        return end
+    print(f"{target.name} {number}: {end}", flush=True)
+    return "WRONG"
+
+
+def _read_mutations(target: Target, numbers: range, seed: int, limits: tuple[int, int], writer: int) -> None:
+    memory, seconds = limits
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    sys.stdout = sys.stderr = io.StringIO()
+    data = (target.folder / target.file).read_bytes()
+    for number in numbers:
+        signal.alarm(seconds)
+        with tempfile.TemporaryDirectory(dir=target.folder.parent) as aside:
+            folder = Path(shutil.copytree(target.folder, Path(aside, target.folder.name)))
+            (folder / target.file).write_bytes(mutated(data, random.Random(f"{target.name} {seed} {number}")))
+            end = " ".join(_read_one(target, folder).split())[:400]
+        os.write(writer, f"{end}\n".encode(errors="replace"))
+
+
+def _read_one(target: Target, folder: Path) -> str:
+    """Returns "read", "a sentence", or what is wrong."""
+    try:
+        target.read(folder)
+    except (UserError, JobError) as error:
+        return "a sentence" if str(error).strip() else "WRONG no words"
+    except BaseException as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return f"WRONG {type(error).__name__}: {error} at {where.filename}:{where.lineno}"
+    return "read"
+
+
+def zips(folder: Path) -> list[Target]:
+    """Returns an upload to the app, and an archive as SRC."""
+    from imageshards.pipeline.sources.unpacked import unpacked
+    from imageshards.train.uploads import Limits, Upload, lay_out
+
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "pets.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("pets/cat/1.png", "pets/cat/é.png", "pets/dog/2.png", "__MACOSX/pets/x"):
+            archive.writestr(name, os.urandom(40))
+
+    def upload(here: Path) -> None:
+        with (here / "pets.zip").open("rb") as file:
+            lay_out([Upload("pets.zip", file)], here / "laid-out", Limits(files=50, megabytes=1))
+
+    return [
+        Target("zip, uploaded", folder, "pets.zip", upload),
+        Target("zip, SRC", folder, "pets.zip", lambda here: unpacked(str(here / "pets.zip"), str(here / "out"))),
+    ]
+
+
+def versions(folder: Path) -> list[Target]:
+    """Returns what verify, report and a build read of a version."""
+    from imageshards.pipeline.report import redraw
+    from imageshards.pipeline.verify import described, verify
+
+    src = folder / "pets"
+    for name in ("cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"):
+        (src / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(list(name.encode())).integers(0, 255, (9, 9, 3), np.uint8)).save(
+            src / name
+        )
+    version = make_records(str(src), out=str(folder / "out"), size=16, workers=1).path
+
+    def verified(here: Path) -> None:
+        if not list(verify(here / version.relative_to(folder))):
+            described(here / version.relative_to(folder))
+
+    def drawn(here: Path) -> None:
+        redraw(here / version.relative_to(folder), None)
+
+    def planned(here: Path) -> None:
+        from imageshards.pipeline import api, job, replacement
+        from imageshards.pipeline import versions as known
+        from imageshards.pipeline.options import Options
+
+        (planned,) = api.plan_jobs(Options(src=str(here / "pets"), out=str(here / "out"), size=16))
+        try:
+            metadata = known.read_metadata(planned.version)
+            if not metadata or not api._is_up_to_date(planned.version, metadata, "other"):
+                replacement.check_replaceable(planned.version, planned.dataset)
+                job._previous(known.previous_version(planned.version), planned.dataset.options)
+        except OSError as error:
+            if api._reason(error) is None:
+                raise
+
+    files = ("metadata.json", "index.parquet", "dataset_info.json", "label.labels.txt", "rejected.csv")
+    files += (next(version.glob("*-train.tfrecord-*")).name,)
+    reads: dict[str, Read] = {"verify": verified, "report": drawn, "build": planned}
+    return [
+        Target(f"{name} of a version, {command}", folder, str(version.relative_to(folder) / name), read)
+        for command, read in reads.items()
+        for name in (files if command != "build" else files[:2])
+    ]
+
+
+def tables(folder: Path) -> list[Target]:
+    """Returns tables of labels in the forms that a build reads."""
+    from imageshards.pipeline.options import Options
+    from imageshards.pipeline.sources.layouts import read
+
+    rows = [{"file": f"{n}.png", "label": "ab"[n % 2], "split": "train", "group": f"g{n}"} for n in range(8)]
+    parquet = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), parquet)
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    forms = {
+        "labels.csv": "\n".join(lines).encode(),
+        "labels.json": json.dumps(rows, indent=1).encode(),
+        "labels.jsonl": "\n".join(map(json.dumps, rows)).encode(),
+        "labels.parquet": parquet.getvalue(),
+        "corrections.csv": b"file,label\n1.png,a\n2.png,b\n",
+    }
+    targets = []
+    for name, data in forms.items():
+        here = folder / name.replace(".", "-")
+        here.mkdir(parents=True)
+        for row in rows:
+            (here / row["file"]).write_bytes(b"\x89PNG\r\n\x1a\n")
+        (here / name).write_bytes(data)
+        if name == "corrections.csv":
+            (here / "labels.csv").write_bytes(forms["labels.csv"])
+
+        targets.append(Target(name, here, name, lambda at: list(read(Options(src=str(at))))))
+    return targets
+
+
+def runs(folder: Path) -> list[Target]:
+    """Returns what predict and evaluate read of a run; needs TensorFlow."""
+    import keras
+
+    from imageshards.train.api import open_run
+    from imageshards.train.model_file import load_model, save_model
+
+    folder.mkdir()
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    save_model(folder, keras.Model(model.inputs, model.outputs))
+    normalization = {"size": 8, "color": "rgb", "encoding": "png", "quality": 0, "max_pixels": 10**8}
+    (folder / "run.json").write_text(json.dumps({"normalization": normalization, "fingerprint": "x"}, indent=1))
+    (folder / "metrics.json").write_text(json.dumps({"warnings": [], "train_accuracy": 1.0}))
+    (folder / "labels.txt").write_text("cat\ndog\n")
+
+    def opened(here: Path) -> None:
+        _ = open_run(here).warnings
+
+    names = ("run.json", "metrics.json", "labels.txt")
+    return [
+        *(Target(f"{name} of a run", folder, name, opened) for name in names),
+        Target("model.keras", folder, "model.keras", load_model),
+    ]
+
+
+def main() -> None:
+    """Prints how the mutations of each file ended; exit code 1 where one was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zips", type=int, default=10_000, help="mutations of zip files, uploaded and as SRC")
+    parser.add_argument("--files", type=int, default=2_000, help="mutations of each other file")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--memory", type=int, default=6 << 30, help="bytes of address space")
+    parser.add_argument("--seconds", type=int, default=120, help="for one file")
+    parser.add_argument("--only", default="", help="targets whose name has this in it")
+    parser.add_argument("--without-runs", action="store_true", help="leave out what needs TensorFlow")
+    options = parser.parse_args()
+    wrong = 0
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
+        folder = Path(name).resolve()
+        targets = [*zips(folder / "zips"), *tables(folder / "tables"), *versions(folder / "versions")]
+        targets += [] if options.without_runs else runs(folder / "run")
+        for target in targets:
+            if options.only in target.name:
+                count = options.zips // 2 if target.file.endswith(".zip") else options.files
+                ends = run(target, count, options.seed, (options.memory, options.seconds))
+                wrong += ends["WRONG"]
+                print(f"{target.name}: {dict(sorted(ends.items()))}", flush=True)
+    sys.exit(wrong > 0)
+
+
+if __name__ == "__main__":
+    main()
