@@ -47,13 +47,14 @@ def publish(
         "found": counts["images"] + sum(not reject.is_row for reject in statistics.rejected),
         "rejected": _by_reason(reject for reject in statistics.rejected if not reject.is_row),
         "rejected_rows": _by_reason(reject for reject in statistics.rejected if reject.is_row),
+        "libraries": libraries(),
     }
     write_report(folder, version, statistics, described, str(staging.originals.root))
     checksums = {facts.name: facts.sha256 for facts in written}
     checksums |= {name: file_checksum(folder / name) for name in storage.names(folder) if name not in checksums}
     checksums[INFO] = hashlib.sha256(info.encode()).hexdigest()
     sizes = {**storage.sizes(folder), INFO: len(info.encode())}
-    _write(folder / METADATA, metadata_text({**described, "bytes": sizes, "libraries": libraries()}, checksums))
+    _write(folder / METADATA, metadata_text({**described, "bytes": sizes}, checksums))
     _write(folder / INFO, info)
     publish_folder(version)
     return described

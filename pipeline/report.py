@@ -90,10 +90,27 @@ def write_report(
         alike=dataclasses.replace(seen.alike, pairs=[(drawn(one), drawn(other)) for one, other in seen.alike.pairs]),
         plain=dataclasses.replace(seen.plain, rows=[drawn(row) for row in seen.plain.rows]),
         remarks=seen.remarks,
+        repeated=metadata["duplicates"],
+        made=_made(metadata),
         reasons=_reasons(statistics.rejected, metadata, root),
     )
     storage.write(folder / REPORT, page.encode())
     return seen
+
+
+def _made(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Returns how images became records, and with which libraries, in words."""
+    normalization = metadata["normalization"]
+    quality = f", quality {normalization['quality']}" if normalization["encoding"] == "jpeg" else ""
+    size, fit = normalization["size"], normalization.get("fit", "crop")
+    return {
+        "size": f"{size} × {size} pixels, {normalization['color']}",
+        "fit": fit + (f", on {normalization['pad_color']}" if fit == "pad" else ""),
+        "encoding": normalization["encoding"].upper() + quality,
+        "labels by": metadata["layout"],
+        "fingerprint": metadata["fingerprint"],
+        **dict(sorted(metadata["libraries"].items())),
+    }
 
 
 def _contact_sheets(

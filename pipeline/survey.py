@@ -125,7 +125,7 @@ def _originals(width: npt.NDArray[np.int32], height: npt.NDArray[np.int32]) -> d
         "megapixels": histogram(
             width * height.astype(np.float64) / 1e6,
             (0.05, 0.2, 1, 4, 12),
-            ["under 0.05 megapixels", "0.05–0.2", "0.2–1", "1–4", "4–12", "12 and more"],
+            ["under 0.05", "0.05–0.2", "0.2–1", "1–4", "4–12", "12 and more"],
         ),
         "shapes": histogram(
             ratio,

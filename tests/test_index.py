@@ -25,7 +25,7 @@ def test_an_index_of_several_row_groups(tmp_path: Path, records: Command, monkey
     assert published.read()["key"].to_pylist() == FILES
     assert list(verify(version)) == []
     seen = survey_of(version)
-    assert dict(seen.originals["megapixels"]) == {"under 0.05 megapixels": len(FILES)}
+    assert dict(seen.originals["megapixels"]) == {"under 0.05": len(FILES)}
     draw_tree(tmp_path / "pets", [*FILES, "cat/99.png"])
     assert records(src, "--size", "32", "--shards", "2")[0] == 0
     before = dict(zip(FILES, published.read()["split"].to_pylist(), strict=True))

@@ -22,7 +22,7 @@ def test_copies_plain_pictures_and_rare_labels_are_seen(tmp_path: Path, records:
     assert seen.plain.counts == {"nearly black": 1, "nearly white": 1}
     assert sorted(row["key"] for row in seen.plain.rows) == ["cat/black.png", "cats/white.png"]
     assert "label 'cats' has 1 image; did you mean 'cat'?" in seen.remarks
-    assert dict(seen.originals["megapixels"]) == {"under 0.05 megapixels": 13}
+    assert dict(seen.originals["megapixels"]) == {"under 0.05": 13}
     page = (version / "report.html").read_text()
     for remark in (
         "1 image is nearly black",
