@@ -236,6 +236,7 @@ def test_a_table_for_one_split_and_folders_for_another(tmp_path: Path) -> None:
     tree(tmp_path, "train/n1/images/1.JPEG", "train/n2/images/2.JPEG", "val/images/3.JPEG", "test/images/4.JPEG")
     (tmp_path / "val/val_annotations.txt").write_text("3.JPEG\tn2\t0\t0\t62\t57\n")
     (tmp_path / "train/n1/n1_boxes.txt").write_text("1.JPEG\t0\t10\t63\t58\n")
+    (tmp_path / "train/n2/n2_boxes.txt").write_text("2.JPEG\t0\t10\t63\t58\n")
     reading = understood(tmp_path)
     assert [(source.key, source.label, source.split) for source in reading.sources] == [
         ("train/n1/images/1.JPEG", "n1", "train"),
@@ -243,6 +244,7 @@ def test_a_table_for_one_split_and_folders_for_another(tmp_path: Path) -> None:
         ("val/images/3.JPEG", "n2", "validation"),
     ]
     assert rejects(reading) == {"test/images/4.JPEG": "no-label"}
+    assert any(note.startswith("2 tables such as train/n1/n1_boxes.txt name images, but") for note in reading.notes)
     (tmp_path / "val/val_annotations.txt").write_text("3.JPEG\tn9\t0\t0\t62\t57\n")
     with pytest.raises(UserError, match=r"two readings.*no folder is called 'n9'"):
         understood(tmp_path)

@@ -68,10 +68,13 @@ class Tables:
 
     def passed_over(self) -> list[str]:
         """Returns, in words, what was not used though it may have been meant."""
+        unclear: dict[str, list[str]] = {}
+        for one in self.unclear:
+            unclear.setdefault(one.columns.question, []).append(one.name)
         return [
-            *(f"{one.name} names images, but {one.columns.question}" for one in self.unclear),
+            *(f"{_tables(names)} images, but {question}" for question, names in unclear.items()),
             *(f"{name}: {why}" for name, why in self.unreadable),
-            *(f"{name} names no picture in SRC" for name in self.strangers),
+            *([f"{_tables(self.strangers)} no picture in SRC"] if self.strangers else []),
             *([f"{_such(self.sidecars)} about a picture of the same name"] if self.sidecars else []),
         ]
 
@@ -142,6 +145,10 @@ def _by_number(opened: list[Named], names: Names, options: Options) -> list[Name
 
 def _numbers(one: Named) -> pa.Array | None:
     return None if one.columns.file is None else numbers_of(one.table, one.columns.file)
+
+
+def _tables(names: list[str]) -> str:
+    return f"{names[0]} names" if len(names) == 1 else f"{len(names):,} tables such as {names[0]} name"
 
 
 def _such(names: list[str]) -> str:
