@@ -65,6 +65,10 @@ test.takes := ARGS
 test: .venv/.dev .venv/.editable ## all tests; ARGS="-m 'not slow'" for the quick ones
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+test-cluster.takes := FLINK_TOOLS ARGS
+test-cluster: .venv/.dev .venv/.editable ## the job on a real Flink, which FLINK_TOOLS brings up; needs Java and Maven
+	@TEST_CLUSTER=1 $(BIN)/python -m pytest tests/test_flink.py $(ARGS)
+
 bench.takes := QUICK
 bench: .venv/.dev .venv/.editable ## floor, ours and peers on the same pictures; QUICK=1 for fewer
 	@$(BIN)/python tests/benchmarks/bench.py
@@ -95,9 +99,9 @@ clean: ## removes all that make made, but for data/ and runs/
 
 help: ## this list
 	@awk '/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z]+\.takes := / {takes = $$0; sub(/.*:= /, "", takes)} \
-	  /^[a-z]+:.*## / {name = $$1; sub(/:.*/, "", name); sub(/.*## /, ""); printf "  make %-9s%s\n", name, $$0; \
-	    if (takes) printf "  %14s%s\n", "", takes; takes = ""}' Makefile
+	  /^[a-z-]+\.takes := / {takes = $$0; sub(/.*:= /, "", takes)} \
+	  /^[a-z-]+:.*## / {name = $$1; sub(/:.*/, "", name); sub(/.*## /, ""); printf "  make %-14s%s\n", name, $$0; \
+	    if (takes) printf "  %19s%s\n", "", takes; takes = ""}' Makefile
 
 # What the commands need
 
@@ -157,4 +161,4 @@ build/sources.txt: FORCE
 	@echo "$(SOURCES)" | cmp -s - $@ || echo "$(SOURCES)" > $@
 
 FORCE:
-.PHONY: records verify report train predict evaluate serve app test bench fuzz check format lock clean help has-src FORCE
+.PHONY: records verify report train predict evaluate serve app test test-cluster bench fuzz check format lock clean help has-src FORCE

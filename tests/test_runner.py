@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import functools
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from imageshards.pipeline.api import plan_jobs, run_job
 from imageshards.pipeline.awaited import awaited, check_awaited
 from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.failures import in_words
+from imageshards.pipeline.host import interrupted_by_signals
 from imageshards.pipeline.options import Options
 
 from .conftest import draw_tree
@@ -188,3 +190,11 @@ def test_an_interrupt_cancels_a_job_elsewhere_and_its_workers_do_no_more(tmp_pat
     with pytest.raises(Exception, match="nobody awaits this job any more"):
         left[0]()
     assert not list(tmp_path.glob("data/pets/incomplete.1.0.0/staged/*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_ends_the_command_lets_it_cancel_first(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interrupted_by_signals():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) == before
