@@ -4,10 +4,12 @@ import contextlib
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
+_LOOK_EVERY = 0.5  # seconds, whether it is still wanted
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -30,8 +32,8 @@ class Terminal:
         self._whole: list[str] = []
         self.code: int | None = None
 
-    def follow(self) -> Iterator[None]:
-        """Runs the command and yields whenever the screen has changed; one that is left early ends the command."""
+    def follow(self) -> Generator[None, None, None]:
+        """Runs the command and yields whenever the screen has changed, and now and then: who stops here ends it."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen(  # noqa: S603 (a list, and no shell)
             self._command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, start_new_session=True
@@ -41,8 +43,11 @@ class Terminal:
         rest = ""
         try:
             with contextlib.suppress(OSError):  # how Linux says that the other side is closed
-                while block := os.read(ours, 1 << 16):
-                    rest = self._show(rest + block.decode(errors="replace"))
+                while True:
+                    if select.select([ours], [], [], _LOOK_EVERY)[0]:
+                        if not (block := os.read(ours, 1 << 16)):
+                            break
+                        rest = self._show(rest + block.decode(errors="replace"))
                     yield
         finally:
             os.close(ours)
