@@ -237,7 +237,7 @@ def made_here(path: Path, work: Path) -> Iterator[Path]:
     On a disk it is made in the folder `work`. Two workers may make the same file, and a killed one leaves its half.
     """
     if not is_bucket(path):
-        aside = work / f"{path.name}.{secrets.token_hex(4)}.tmp"
+        aside = work / f"{secrets.token_hex(4)}.{path.name}.tmp"
         yield aside
         aside.replace(path)
         return
