@@ -15,12 +15,12 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from imageshards.pipeline import storage, tfrecord
-from imageshards.pipeline.facts import KNOWN, Chunk, read_facts, write_facts
+from imageshards.pipeline.facts import Chunk, FactRow, SourceRow, read_facts, write_facts
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.progress import Progress
@@ -28,8 +28,8 @@ from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import PASSING, Reason
 from imageshards.pipeline.versions import Version
 
-# What is known of an image, by the columns of the FACTS schema, and its frame unless it is rejected.
-Staged = tuple[dict[str, Any], bytes | None]
+# What is known of an image, and its frame unless it is rejected.
+Staged = tuple[FactRow, bytes | None]
 
 # A chunk that is staged, and its facts.
 Done = tuple[Chunk, pa.RecordBatch]
@@ -94,16 +94,13 @@ def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.
         facts = read_facts(staging.facts(chunk))
         if not PASSING.isdisjoint(facts["reason"].to_pylist()):
             return None
-        rows = zip(sources["key"].to_pylist(), facts.to_pylist(), strict=True)
-        good = [(key, fact) for key, fact in rows if fact["reason"] is None]
-        frames = (
-            storage.read_ranges(staging.staged(chunk), [(fact["offset"], fact["length"]) for _, fact in good])
-            if good
-            else []
-        )
+        rows = zip(sources["key"].to_pylist(), FactRow.all_of(facts), strict=True)
+        good = [(key, fact) for key, fact in rows if fact.reason is None]
+        ranges = [(fact.offset or 0, fact.length or 0) for _, fact in good]
+        frames = storage.read_ranges(staging.staged(chunk), ranges) if good else []
         for (key, fact), frame in zip(good, frames, strict=True):
             record = tfrecord.decode(frame)
-            if (record.key, record.sha256) != (key, fact["sha256"]):
+            if (record.key, record.sha256) != (key, fact.sha256):
                 return None
     except (OSError, ValueError, pa.ArrowException, tfrecord.DamagedRecordError):
         return None
@@ -119,13 +116,13 @@ class _Open:
     file: BinaryIO
     closing: contextlib.ExitStack
     slices_left: int
-    facts: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    facts: list[FactRow] = dataclasses.field(default_factory=list)
     size: int = 0
 
-    def add(self, fact: dict[str, Any], frame: bytes | None) -> None:
+    def add(self, fact: FactRow, frame: bytes | None) -> None:
         if frame is not None:
             self.file.write(frame)
-            fact |= {"offset": self.size, "length": len(frame)}
+            fact = fact._replace(offset=self.size, length=len(frame))
             self.size += len(frame)
         self.facts.append(fact)
 
@@ -138,13 +135,13 @@ class Stager:
         self._threads = concurrent.futures.ThreadPoolExecutor(staging.workers)
         self._under_way: collections.deque[tuple[_Open, Callable[[], list[Staged]]]] = collections.deque()
 
-    def stage(self, chunk: Chunk, sources: list[dict[str, Any]]) -> Iterator[Done]:
-        """Begins a chunk, whose `sources` are rows of the SOURCES schema; yields those that are done by now."""
+    def stage(self, chunk: Chunk, sources: list[SourceRow]) -> Iterator[Done]:
+        """Begins a chunk; yields those that are done by now."""
         slices = list(_slices(sources))
         closing = contextlib.ExitStack()
         file = closing.enter_context(storage.create(self._staging.staged(chunk)))
         opened = _Open(chunk, file, closing, len(slices))
-        inline = sum(source["size"] for source in sources) < _INLINE_BYTES * len(sources)
+        inline = sum(source.size for source in sources) < _INLINE_BYTES * len(sources)
         for images in slices:
             work = functools.partial(self._stage_slice, images)
             self._under_way.append((opened, work if inline else self._threads.submit(work).result))
@@ -168,9 +165,9 @@ class Stager:
             with contextlib.suppress(Exception):  # that of the caller is what went wrong
                 opened.closing.__exit__(*sys.exc_info())
 
-    def _stage_slice(self, sources: list[dict[str, Any]]) -> list[Staged]:
+    def _stage_slice(self, sources: list[SourceRow]) -> list[Staged]:
         reused = _reused_frames(sources, self._staging)
-        return [_stage(source, reused.get(source["key"]), self._staging) for source in sources]
+        return [_stage(source, reused.get(source.key), self._staging) for source in sources]
 
     def _take(self) -> Iterator[Done]:
         """Waits for the slice that began first; slices end in the order of the sources."""
@@ -190,12 +187,12 @@ class Stager:
             yield opened.chunk, write_facts(self._staging.facts(opened.chunk), opened.facts)
 
 
-def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    piece: list[dict[str, Any]] = []
+def _slices(sources: list[SourceRow]) -> Iterator[list[SourceRow]]:
+    piece: list[SourceRow] = []
     size = 0
     for source in sources:
         piece.append(source)
-        size += source["size"]
+        size += source.size
         if size >= _SLICE_BYTES or len(piece) == _SLICE_IMAGES:
             yield piece
             piece, size = [], 0
@@ -203,67 +200,59 @@ def _slices(sources: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield piece
 
 
-def _stage(source: dict[str, Any], reused: bytes | None, staging: Staging) -> Staged:
+def _stage(source: SourceRow, reused: bytes | None, staging: Staging) -> Staged:
     """Returns what is known of one image, and its frame; or why it has none."""
-    if reused is not None and source["mtime_ns"] == source["reused_mtime_ns"]:
-        return {name: source[name] for name in KNOWN}, reused
+    if reused is not None and source.mtime_ns == source.reused_mtime_ns:
+        return FactRow(*source.known), reused
     try:
         data = _read(source, staging)
         sha256 = hashlib.sha256(data).hexdigest()
-        if reused is not None and sha256 == source["sha256"]:  # copied or checked out anew
-            return {name: source[name] for name in KNOWN}, reused
+        if reused is not None and sha256 == source.known.sha256:  # copied or checked out anew
+            return FactRow(*source.known), reused
         image = normalize(data, staging.normalization)
     except UnreadableError as error:
-        return {"reason": error.reason, "detail": error.detail}, None
-    record = Record(
-        image.data, staging.numbers[source["label"]], source["key"], sha256, width=image.width, height=image.height
-    )
-    fact = {
-        "sha256": sha256,
-        "phash": image.phash,
-        "width": image.width,
-        "height": image.height,
-        "truncated": image.truncated,
-        "profile": image.profile,
-    }
+        return FactRow(reason=error.reason, detail=error.detail), None
+    number = staging.numbers[source.label]
+    record = Record(image.data, number, source.key, sha256, width=image.width, height=image.height)
+    fact = FactRow(sha256, image.phash, image.width, image.height, image.truncated, image.profile)
     return fact, tfrecord.encode(record)
 
 
-def _reused_frames(sources: list[dict[str, Any]], staging: Staging) -> dict[str, bytes]:
+def _reused_frames(sources: list[SourceRow], staging: Staging) -> dict[str, bytes]:
     """Returns, by key, the whole frames that the previous version has, under the labels' numbers of today."""
-    by_shard: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    by_shard: dict[str, list[SourceRow]] = collections.defaultdict(list)
     for source in sources:
-        if source["reused_shard"] is not None:
-            by_shard[source["reused_shard"]].append(source)
+        if source.reused_shard is not None:
+            by_shard[source.reused_shard].append(source)
     frames: dict[str, bytes] = {}
     for shard, reused in by_shard.items():
         assert staging.previous is not None
-        ranges = [(source["reused_offset"], source["reused_length"]) for source in reused]
+        ranges = [(source.reused_offset, source.reused_length) for source in reused]
         with contextlib.suppress(OSError):
             for source, frame in zip(reused, storage.read_ranges(staging.previous / shard, ranges), strict=True):
                 today = _as_today(frame, source, staging)
                 if today is not None:
-                    frames[source["key"]] = today
+                    frames[source.key] = today
     return frames
 
 
-def _as_today(frame: bytes, source: dict[str, Any], staging: Staging) -> bytes | None:
+def _as_today(frame: bytes, source: SourceRow, staging: Staging) -> bytes | None:
     """Returns a reused frame under the label's number of today; None where it is damaged or another image's."""
     try:
         record = tfrecord.decode(frame)
     except tfrecord.DamagedRecordError:
         return None
-    if (record.key, record.sha256) != (source["key"], source["sha256"]):
+    if (record.key, record.sha256) != (source.key, source.known.sha256):
         return None
-    number = staging.numbers[source["label"]]
+    number = staging.numbers[source.label]
     return frame if record.label == number else tfrecord.encode(dataclasses.replace(record, label=number))
 
 
-def _read(source: dict[str, Any], staging: Staging) -> bytes:
+def _read(source: SourceRow, staging: Staging) -> bytes:
     """Returns the file's bytes, unless the file is larger than any picture that is read."""
     most = staging.normalization.max_pixels * _PIXEL_BYTES
-    if source["size"] > most:
+    if source.size > most:
         raise UnreadableError(
-            Reason.TOO_LARGE, f"{source['size']:,} bytes are more than {most:,}, which --max-pixels sets"
+            Reason.TOO_LARGE, f"{source.size:,} bytes are more than {most:,}, which --max-pixels sets"
         )
-    return staging.originals.read(source["path"], source["size"], source["mtime_ns"])
+    return staging.originals.read(source.path, source.size, source.mtime_ns)

@@ -12,7 +12,7 @@ import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,7 +42,6 @@ _SOURCE = [
     pa.field("size", pa.int64()),
     pa.field("mtime_ns", pa.int64()),
 ]
-KNOWN = tuple(field.name for field in _KNOWN)
 SOURCES = pa.schema(
     [
         *_SOURCE,
@@ -77,6 +76,62 @@ INDEX = pa.schema(
         pa.field("length", pa.int64()),
     ]
 )
+
+
+class Known(NamedTuple):
+    """The columns of _KNOWN for one image."""
+
+    sha256: str
+    phash: int
+    width: int
+    height: int
+    truncated: bool
+    profile: str
+
+
+class SourceRow(NamedTuple):
+    """A row of SOURCES. Without a `reused_shard`, all that comes from the previous version is None."""
+
+    key: str
+    path: str
+    label: str
+    split: str | None
+    group: str | None
+    size: int
+    mtime_ns: int
+    previous_split: str | None
+    reused_mtime_ns: int | None
+    reused_shard: str | None
+    reused_offset: int
+    reused_length: int
+    known: Known
+
+    @classmethod
+    def all_of(cls, batch: pa.RecordBatch) -> "list[SourceRow]":
+        """Returns the rows of a batch of SOURCES."""
+        own = len(cls._fields) - 1
+        rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        return [cls._make((*row[:own], Known(*row[own:]))) for row in rows]
+
+
+class FactRow(NamedTuple):
+    """A row of FACTS: what is known of an image and where its record is, or why there is none."""
+
+    sha256: str | None = None
+    phash: int | None = None
+    width: int | None = None
+    height: int | None = None
+    truncated: bool | None = None
+    profile: str | None = None
+    offset: int | None = None
+    length: int | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+    @classmethod
+    def all_of(cls, batch: pa.RecordBatch) -> "list[FactRow]":
+        """Returns the rows of a batch of FACTS."""
+        return [cls(*row) for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,9 +210,12 @@ def read_sources(path: Path) -> pa.RecordBatchFileReader:
     return pa.ipc.open_file(storage.open_read(path))
 
 
-def write_facts(path: Path, rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
+def write_facts(path: Path, rows: Sequence[FactRow]) -> pa.RecordBatch:
     """Publishes a chunk's facts, and returns them: the file is there whole, or not at all."""
-    facts = pa.RecordBatch.from_pylist(list(rows), FACTS)
+    columns = zip(*rows, strict=True)
+    facts = pa.RecordBatch.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, FACTS, strict=True)], schema=FACTS
+    )
     buffer = pa.BufferOutputStream()
     with pa.ipc.new_file(buffer, FACTS) as writer:
         writer.write_batch(facts)

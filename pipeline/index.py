@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from imageshards.pipeline import storage
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError
-from imageshards.pipeline.facts import INDEX, KNOWN, Chunk, content_number, read_facts, read_sources
+from imageshards.pipeline.facts import INDEX, Chunk, Known, content_number, read_facts, read_sources
 from imageshards.pipeline.shards import OFFSETS, Offsets, ShardFacts
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
 from imageshards.pipeline.versions import read_labels
@@ -147,7 +147,7 @@ def _joined(
         at = offsets[start:end]
         here = pa.array(shard_of[start:end])
         columns = {name: batch[name].take(pa.array(good)) for name in ("key", "label", "group", "size", "mtime_ns")}
-        columns |= {name: facts[name].take(pa.array(good)) for name in KNOWN}
+        columns |= {name: facts[name].take(pa.array(good)) for name in Known._fields}
         columns |= {"split": splits.take(here), "shard": names.take(here)}
         columns |= {name: pa.array(at[name].astype(np.int64)) for name in ("offset", "length")}
         yield pa.RecordBatch.from_pydict(columns, INDEX)

@@ -20,7 +20,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from imageshards.pipeline import plan, shards, storage
 from imageshards.pipeline.awaited import check_awaited
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
-from imageshards.pipeline.facts import Chunk, read_chunks, read_sources
+from imageshards.pipeline.facts import Chunk, SourceRow, read_chunks, read_sources
 from imageshards.pipeline.index import count_pieces, read_piece
 from imageshards.pipeline.lookalikes import QUARTERS
 from imageshards.pipeline.plan import Rows, Rules, Totals
@@ -49,7 +49,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         if facts is not None:
             yield self._rows(chunk, facts)
         else:
-            for done in self._stager.stage(chunk, sources.to_pylist()):
+            for done in self._stager.stage(chunk, SourceRow.all_of(sources)):
                 yield self._rows(*done)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:

@@ -7,6 +7,8 @@ import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
 from imageshards.datasets.builder import features_dict
+from imageshards.pipeline import facts
+from imageshards.pipeline.facts import FactRow, Known, SourceRow
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.record import FEATURES, SUPERVISED, Record, features_json
 
@@ -32,3 +34,9 @@ def test_tfds_reads_it_again() -> None:
 def test_every_field_of_a_record_is_a_feature() -> None:
     assert {feature.field for feature in FEATURES} == {field.name for field in dataclasses.fields(Record)}
     assert [feature.name for feature in FEATURES] == sorted({feature.name for feature in FEATURES})
+
+
+def test_rows_have_the_columns_of_their_schemas() -> None:
+    own = [*SourceRow._fields[:-1], *Known._fields]
+    assert own == facts.SOURCES.names
+    assert list(FactRow._fields) == facts.FACTS.names
