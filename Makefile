@@ -105,6 +105,10 @@ help: ## this list
 
 # What the commands need
 
+COMMANDS := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
+STRANGE := $(firstword $(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)))
+$(if $(STRANGE),$(error there is no command $(STRANGE); make help lists all, and a folder of images is given as SRC=folder))
+
 UNKNOWN := $(filter-out PYTHON $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)),$(GIVEN))
 $(if $(UNKNOWN),$(error make $(MAKECMDGOALS) has no $(firstword $(UNKNOWN)); \
   it takes $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)) PYTHON))
@@ -115,6 +119,7 @@ folder = $$(case "$$DATASET" in (*/*) ;; (*) printf %s "$${OUT:-data}/" ;; esac)
 # A folder is looked for here before anything is installed; later the command itself says more.
 has-src:
 	@case "$$SRC" in (*://*) exit ;; esac; \
+	$(if $(filter SRC,$(GIVEN)),test -n "$$SRC" || { echo "SRC is empty: give the folder with your images" >&2; exit 2; },:); \
 	$(if $(filter SRC,$(GIVEN)),test -e .venv/.editable || test -e "$$SRC" || { echo "SRC=$$SRC: there is no such folder" >&2; exit 2; },:); \
 	$(if $(filter DATASET,$(GIVEN)),test -n "$$SRC" || { echo "say where the images are: SRC=folder" >&2; exit 2; },:)
 

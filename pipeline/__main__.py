@@ -61,7 +61,7 @@ def _build(options: Options, flags: Sequence[str]) -> int:
     for job in plan_jobs(options):
         console.describe(job.dataset, job.version)
         if options.dry_run:
-            console.describe_splits(job.dataset)
+            console.describe_splits(job.dataset, job.version)
         else:
             _make(job, flags)
     return 0

@@ -16,7 +16,7 @@ from imageshards.pipeline.command import say
 from imageshards.pipeline.source import SPLITS
 from imageshards.pipeline.sources.layouts import SourceDataset
 from imageshards.pipeline.sources.understood import lines
-from imageshards.pipeline.versions import Version
+from imageshards.pipeline.versions import Version, previous_version
 
 _LABELS_SHOWN = 20
 
@@ -37,9 +37,12 @@ def describe(dataset: SourceDataset, version: Version) -> None:
         say(f"  note: {note}")
 
 
-def describe_splits(dataset: SourceDataset) -> None:
+def describe_splits(dataset: SourceDataset, version: Version) -> None:
     """Prints how many images of each label will be in each split, if every image can be read."""
     options = dataset.options
+    previous = previous_version(version)
+    if previous and not options.redraw_splits:
+        say(f"  images that {previous} has keep their splits, so that the counts may differ from these:")
     table: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
     carve = options.carve()
     for (split, label), count in dataset.sources.counts().items():

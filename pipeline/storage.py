@@ -131,6 +131,8 @@ def write(path: Path, data: bytes, *, durable: bool = False) -> None:
         _of(path).pipe_file(str(path), data)
         return
     aside = path.with_name(path.name + ".tmp")
+    if aside.is_symlink():  # that another program left: what it leads to is not ours
+        aside.unlink()
     with aside.open("wb") as file:
         file.write(data)
         if durable:

@@ -39,6 +39,7 @@ _RENAME_SWAP = 2  # of macOS's stdio.h
 _ASIDE = "replaced"
 _HOLDER = "process "
 _OWNER = "owner"
+_LOCK = "lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,11 +96,27 @@ def check_ours(version: Version) -> None:
         there = any(not _is_of_ours(name, version) for name in storage.names(path))
     else:
         there = os.path.lexists(path) and not is_ours(path)
+        foreign = [] if there else _foreign_names(version)
+        if foreign:
+            raise UserError(
+                f"{path / foreign[0]}: imageshards did not publish it, and it would be lost with the version that is"
+                f" replaced: move it away, or give another --version, such as {following_number(version)}"
+            )
     if there:
         raise UserError(
             f"{path} is there, and is no version that imageshards published, or has lost its {' or '.join(_SIGNS)}:"
             f" move it away, or give another --version, such as {following_number(version)}"
         )
+
+
+def _foreign_names(version: Version) -> list[str]:
+    """Returns what lies in a published version on a disk and was not published with it; hidden files do not count."""
+    metadata = read_metadata(version)
+    published = metadata["sha256"] if metadata else ()
+    names = sorted(path.name for path in version.path.iterdir()) if version.path.is_dir() else []
+    return [
+        name for name in names if name not in published and not name.startswith(".") and not _is_of_ours(name, version)
+    ]
 
 
 def following_number(version: Version) -> str:
@@ -232,7 +249,7 @@ def publish_folder(version: Version) -> None:
     else:
         version.unpublished.rename(version.path)
     _flush(version.folder)
-    shutil.rmtree(version.work)
+    _remove_work(version)
 
 
 def remove_leftovers(version: Version) -> None:
@@ -241,17 +258,29 @@ def remove_leftovers(version: Version) -> None:
         storage.remove(version.work)
         return
     with contextlib.suppress(UserError), _lock(version):
-        shutil.rmtree(version.work)
+        _remove_work(version)
+
+
+def _remove_work(version: Version) -> None:
+    """Removes the work folder, and the lock last: without it the folder would not be known for ours."""
+    for path in version.work.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
+    shutil.rmtree(version.work)
 
 
 @contextlib.contextmanager
 def _lock(version: Version) -> Iterator[None]:
     """Holds the lock of the work folder. The system releases it when a job dies, however it dies."""
-    path = version.work / "lock"
+    path = version.work / _LOCK
     try:
         version.work.mkdir(parents=True, exist_ok=True)
         if version.work.is_symlink():
             raise OSError(errno.ELOOP, "it is a link")
+        if not os.path.lexists(path) and any(version.work.iterdir()):
+            raise OSError(errno.EEXIST, "it is there and no job of imageshards made it, so move it away; or")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise UserError(f"{version.work}: {error.strerror}; choose another folder with --out") from error

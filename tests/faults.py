@@ -1,12 +1,12 @@
-"""Lets the N-th call of the disk, or the N-th request to a store, fail, for N = 1, 2, 3 … until the job passes.
+"""Lets the N-th call of the disk fail, for N = 1, 2, 3 … until the job passes.
 
-    python tests/faults.py [--sample K] [--store]
+    python tests/faults.py [--sample K]
 
 After each job there is either the right version, or a sentence, the version from before, and a next job that makes the
 right one. The table that is printed says how often, for each fault and each step of the job. It needs Linux and a C
-compiler; with --store the emulator of S3 that the tests use.
+compiler.
 
-The jobs run in copies (forks) of this process, which has imported everything: a fault then costs a tenth of a second.
+The jobs run in copies (forks) of this process, which has imported everything, so that a fault costs no start.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from imageshards.pipeline import storage
 from imageshards.pipeline.verify import verify
 
 from .conftest import Command, draw_tree
@@ -143,3 +144,29 @@ def test_damaged_metadata_is_a_sentence(tmp_path: Path, records: Command, versio
     assert code == 2
     assert f"{version}: cannot be read, so its splits cannot be kept" in said
     assert records(src, "--redraw-splits")[0] == 0
+
+
+@pytest.mark.parametrize("place", ["incomplete.1.0.0/mine.txt", "1.0.0/notes.txt", "1.0.0/mine/a.txt"])
+def test_what_a_person_put_beside_or_into_a_version_is_not_lost(tmp_path: Path, records: Command, place: str) -> None:
+    src = draw_tree(tmp_path / "pets", [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(4)])
+    assert records(src, "--size", "32")[0] == 0
+    mine = tmp_path / "data/pets" / place
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("precious")
+    draw_tree(src, ["cat/9.png"])
+    for _ in range(2):
+        code, _, said = records(src, "--size", "32")
+        assert code == 2
+        assert str(tmp_path / "data/pets" / "/".join(place.split("/")[:1])) in said
+        assert "move it away" in said
+    assert mine.read_text() == "precious"
+
+
+def test_a_link_in_the_place_of_a_file_under_way_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "report.html.tmp").symlink_to(victim)
+    storage.write(tmp_path / "report.html", b"new")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "report.html").read_bytes() == b"new"
+    assert not (tmp_path / "report.html").is_symlink()

@@ -186,8 +186,11 @@ def test_a_run_replaces_one_of_its_name_and_keeps_it(tmp_path: Path) -> None:
     write("fourth")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.previous"]
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UserError, match="not the folder of a run"), new_run(tmp_path, "mine"):
-        pass
+    (tmp_path / "b.previous").mkdir()
+    (tmp_path / "c").symlink_to("/nowhere")
+    for name in ("mine", "b", "c"):
+        with pytest.raises(UserError, match="not the folder of a run"), new_run(tmp_path, name):
+            pass
 
 
 @pytest.mark.parametrize("renames", [1, 2])

@@ -99,6 +99,12 @@ class Run:
           UserError: a file of the run is damaged.
         """
         normalization = Normalization.recorded(self.settings["normalization"])
+        outputs = self.model.output_shape[-1]
+        if len(self.labels) != outputs or len(set(self.labels)) != outputs:
+            raise UserError(
+                f"{self.path / _LABELS}: {len(set(self.labels))} different labels, and the model tells {outputs} apart;"
+                " copy the run again from where it is whole, or train again"
+            )
         return Classifier(self.model, self.labels, normalization, load_novelty(self.path))
 
     def predict(self, images: Iterable[str | Path], top: int = 3) -> list[Prediction]:
@@ -185,6 +191,10 @@ def open_run(path: str | Path) -> Run:
         metrics = storage.read_json(folder / _METRICS)
         labels = storage.read(folder / _LABELS).decode().splitlines()
         Normalization.recorded(settings["normalization"])
+        if not isinstance(metrics, dict):
+            raise TypeError(f"{_METRICS} holds no object")
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: not the folder of a run; give one such as runs/pexels-mobilenet") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}: not the folder of a run, or it is damaged: {error}") from error
     return Run(folder, labels, metrics, settings)

@@ -72,7 +72,8 @@ def print_run(run: Run) -> None:
         say(f"  the run that was there is {previous(run.path)} now")
     say(f"  imageshards-predict {shlex.quote(str(run.path))} IMAGE …")
     if (run.path / WEB).is_dir():
-        say(f"  python -m http.server --directory {shlex.quote(str(run.path / WEB))}   serves the page for browsers")
+        page = shlex.quote(str(run.path / WEB))
+        say(f"  python -m http.server --bind 127.0.0.1 --directory {page}   serves the page for browsers")
     say(f"  {run.path / 'report.html'}")
 
 

@@ -30,8 +30,7 @@ def new_run(runs: Path, name: str) -> Iterator[Path]:
       UserError: something that is no run has this name.
     """
     final = runs / name
-    if final.exists() and not is_run(final):
-        raise UserError(f"{final} is there already and is not the folder of a run; choose another with --name")
+    _check_ours(final)
     runs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         with _locked(runs):
@@ -46,6 +45,13 @@ def new_run(runs: Path, name: str) -> Iterator[Path]:
             _move_into_place(whole, final)
 
 
+def _check_ours(final: Path) -> None:
+    """Raises UserError where something lies in the place of a run, or of the one before it, that is no run."""
+    for folder in (final, previous(final)):
+        if os.path.lexists(folder) and not is_run(folder):
+            raise UserError(f"{folder} is there already and is not the folder of a run; choose another with --name")
+
+
 def is_run(folder: Path) -> bool:
     """Says whether a folder is a run's."""
     return (folder / RUN).is_file()
@@ -57,6 +63,7 @@ def previous(folder: Path) -> Path:
 
 
 def _move_into_place(whole: Path, final: Path) -> None:
+    _check_ours(final)
     if final.exists():
         shutil.rmtree(previous(final), ignore_errors=True)
         final.rename(previous(final))
@@ -66,7 +73,8 @@ def _move_into_place(whole: Path, final: Path) -> None:
 def _clean_up_after_killed(runs: Path) -> None:
     """Moves into place what is whole, and removes what is not and is not locked any more."""
     for whole in runs.glob(f"{_WHOLE}*"):
-        _move_into_place(whole, runs / whole.name.removeprefix(_WHOLE))
+        with contextlib.suppress(OSError, UserError):  # it stays; runs of other names go on
+            _move_into_place(whole, runs / whole.name.removeprefix(_WHOLE))
     for aside in runs.glob(f"{_ASIDE}*"):
         with contextlib.suppress(OSError), _locked(aside, wait=False):
             shutil.rmtree(aside, ignore_errors=True)

@@ -25,6 +25,7 @@ import dataclasses
 import itertools
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -442,7 +443,7 @@ def _pinned_labels(path: Path) -> list[str]:
         lines = storage.read(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--labels {path}: {error}") from error
-    labels = [line.strip() for line in lines]
+    labels = [unicodedata.normalize("NFC", line.strip()) for line in lines]
     while labels and not labels[-1]:
         labels.pop()
     for number, label in enumerate(labels, start=1):

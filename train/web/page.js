@@ -1,6 +1,5 @@
 // The page: pictures that are chosen, dropped or pasted, and what the model says of each.
 
-import { loadClassifier } from "./classifier.js";
 import { readPixels } from "./pixels.js";
 
 const SHOWN = 3; // labels a picture
@@ -13,6 +12,7 @@ const results = document.querySelector("#results");
 start().catch((error) => { status.textContent = `The model could not be loaded: ${error.message}`; });
 
 async function start() {
+  const { loadClassifier } = await import("./classifier.js"); // here, where it can be said that the runtime is out of reach
   const about = await (await fetch("model.json")).json();
   const classify = await loadClassifier(about);
   let queue = Promise.resolve();
