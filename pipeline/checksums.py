@@ -5,7 +5,7 @@ Its own is computed with zeros in its place, so that no bit of any file can chan
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -58,6 +58,11 @@ def are_checksums(said: object) -> bool:
         and all(isinstance(checksum, str) for checksum in said.values())
         and all(name == PurePosixPath(name).name for name in said)
     )
+
+
+def foreign_names(version: Path, published: Collection[str]) -> list[str]:
+    """Returns the names of what lies in a version and was not `published` with it; hidden files do not count."""
+    return [name for name in storage.names(version) if name not in (*published, METADATA) and not name.startswith(".")]
 
 
 def file_checksum(path: Path) -> str:

@@ -156,8 +156,9 @@ def _joined(
 def read_statistics(version: Path) -> Statistics:
     """Counts the rows of a published version's index again; `rejected` stays empty."""
     statistics = Statistics(read_labels(version))
-    for batch in pq.ParquetFile(storage.open_read(version / "index.parquet")).iter_batches():
-        statistics.add(batch)
+    with storage.open_read(version / NAME) as file:
+        for batch in pq.ParquetFile(file).iter_batches():
+            statistics.add(batch)
     return statistics
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from imageshards.pipeline import storage, tfrecord
-from imageshards.pipeline.checksums import METADATA
+from imageshards.pipeline.checksums import read_described
 from imageshards.pipeline.index import Statistics, read_statistics
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.record import Record
@@ -85,9 +85,9 @@ def survey_of(version: Path) -> Survey:
     """Looks at a published version.
 
     Raises:
-      OSError, ValueError: it cannot be read.
+      OSError, ValueError, LookupError, TypeError: it cannot be read.
     """
-    return survey(version, read_statistics(version), storage.read_json(version / METADATA))
+    return survey(version, read_statistics(version), read_described(version))
 
 
 def survey(folder: Path, statistics: Statistics, metadata: Mapping[str, Any]) -> Survey:

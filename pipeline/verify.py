@@ -37,9 +37,8 @@ def verify(version: Path) -> Iterator[str]:
         return
     shards = {name for name in published if ".tfrecord-" in name}
     others = published.keys() - shards
-    for name in storage.names(version):
-        if name not in (*published, checksums.METADATA) and not name.startswith("."):
-            yield f"{printable(name)}: does not belong to the dataset; delete it"
+    for name in checksums.foreign_names(version, published):
+        yield f"{printable(name)}: does not belong to the dataset; delete it"
     broken = list(_check_files(version, published, others))
     yield from broken or _check_content(version, published)
     if broken:  # what they say of the shards is worth nothing

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from imageshards.pipeline import storage
-from imageshards.pipeline.checksums import METADATA, are_checksums
+from imageshards.pipeline.checksums import METADATA, are_checksums, foreign_names
 from imageshards.pipeline.errors import JobError, UserError
 
 INFO = "dataset_info.json"
@@ -110,13 +110,10 @@ def check_ours(version: Version) -> None:
 
 
 def _foreign_names(version: Version) -> list[str]:
-    """Returns what lies in a published version on a disk and was not published with it; hidden files do not count."""
+    """Returns what lies in a published version and neither was published with it nor is called as if it had been."""
     metadata = read_metadata(version)
-    published = metadata["sha256"] if metadata else ()
-    names = sorted(path.name for path in version.path.iterdir()) if version.path.is_dir() else []
-    return [
-        name for name in names if name not in published and not name.startswith(".") and not _is_of_ours(name, version)
-    ]
+    names = foreign_names(version.path, metadata["sha256"] if metadata else ())
+    return [name for name in names if not _is_of_ours(name, version)]
 
 
 def following_number(version: Version) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from imageshards.pipeline import make_records, report_command, verify_command
 from imageshards.pipeline.checksums import file_checksum
+from imageshards.pipeline.survey import survey_of
 
 from .conftest import Command, draw_tree
 
@@ -45,6 +46,7 @@ def test_a_version_of_the_first_release_is_one_of_ours(
         with pytest.raises(SystemExit) as exited:
             main([str(version)])
         assert exited.value.code == 0, capsys.readouterr().err
+    assert dict(survey_of(version).originals["megapixels"]) == {"under 0.05": 16}
     draw_tree(src, ["cat/8.png"], size=(44, 33))
     code, _, said = records(src, "--size", "32")
     assert code == 0, said

@@ -29,7 +29,7 @@ from imageshards.train.novelty import load_novelty
 from imageshards.train.options import WEB, Options
 from imageshards.train.prediction import Classifier, Prediction, find_images
 from imageshards.train.progress import Report, silent
-from imageshards.train.runs import RUN, new_run
+from imageshards.train.runs import RUN, check_run, new_run
 from imageshards.train.scoring import Scores, scores
 from imageshards.train.web_runtime import Runtime, read_runtime
 
@@ -134,7 +134,9 @@ class Run:
 
     def label_issues(self) -> list[dict[str, str]]:
         """Returns the rows of label_issues.csv: labels to look at, the likeliest errors first."""
-        path = self.path / "label_issues.csv"
+        from imageshards.train.tables import LABEL_ISSUES
+
+        path = self.path / LABEL_ISSUES
         if not path.exists():
             return []
         with path.open(encoding="utf-8", newline="") as file:
@@ -186,6 +188,7 @@ def open_run(path: str | Path) -> Run:
       UserError: the folder is not a run's, or a file of it is damaged.
     """
     folder = Path(path)
+    check_run(folder)
     try:
         settings = storage.read_json(folder / RUN)
         metrics = storage.read_json(folder / _METRICS)
@@ -193,8 +196,6 @@ def open_run(path: str | Path) -> Run:
         Normalization.recorded(settings["normalization"])
         if not isinstance(metrics, dict):
             raise TypeError(f"{_METRICS} holds no object")
-    except FileNotFoundError as error:
-        raise UserError(f"{folder}: not the folder of a run; give one such as runs/pexels-mobilenet") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}: not the folder of a run, or it is damaged: {error}") from error
     return Run(folder, labels, metrics, settings)

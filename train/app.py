@@ -21,6 +21,7 @@ from simple_parsing import field
 
 from imageshards.pipeline.command import new_parser, run_command, say
 from imageshards.pipeline.source import UserError
+from imageshards.train.runs import check_run
 
 NAME = "imageshards-app"
 WORK = "IMAGESHARDS_APP_WORK"  # names the temporary folder to the page
@@ -46,8 +47,8 @@ class Options:
     """The largest file that may be uploaded; four times as much unpacked."""
 
     def __post_init__(self) -> None:
-        if self.run and not (Path(self.run) / "run.json").is_file():
-            raise UserError(f"{self.run}: not the folder of a run; give one such as runs/pexels-mobilenet")
+        if self.run:
+            check_run(Path(self.run))
         if not 1 <= self.port <= 65535:
             raise UserError(f"--port {self.port}: give a number from 1 to 65535")
         if self.megabytes < 1:

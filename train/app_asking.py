@@ -12,9 +12,10 @@ import streamlit as st
 
 from imageshards.train.api import Run, open_run
 from imageshards.train.app import WORK
-from imageshards.train.app_words import escaped, listed
+from imageshards.train.app_words import escaped
 from imageshards.train.prediction import UNLIKE, read_pixels
 from imageshards.train.quiet import import_tensorflow
+from imageshards.train.words import listed
 
 TOP = 5
 PHOTOS = 100  # that are shown
@@ -38,7 +39,8 @@ def show_asking(folder: str) -> None:
     run = opened(folder, written)
     answers = st.session_state.setdefault(f"answers {folder} {written}", {})
     split, accuracy = next(reversed(run.accuracy.items()))
-    st.write(f"The model {escaped(run.path.name)} tells {escaped(listed(run.labels))} apart.")
+    labels = listed(run.labels, "and", "{} more")
+    st.write(f"The model {escaped(run.path.name)} tells {escaped(labels)} apart.")
     st.caption(escaped(f"Accuracy, {split.replace('_', '-')}: {accuracy}"))
     kind = st.segmented_control("Ask about", ["Photos", "A folder"], default="Photos", required=True)
     several: Any = "directory" if kind == "A folder" else True

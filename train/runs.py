@@ -57,6 +57,12 @@ def is_run(folder: Path) -> bool:
     return (folder / RUN).is_file()
 
 
+def check_run(folder: Path) -> None:
+    """Raises UserError where a folder is not a run's."""
+    if not is_run(folder):
+        raise UserError(f"{folder}: not the folder of a run; give one such as runs/pexels-mobilenet")
+
+
 def previous(folder: Path) -> Path:
     """Returns where the run that `folder` replaced is, if it replaced one."""
     return folder.with_name(folder.name + _PREVIOUS)

@@ -6,7 +6,6 @@ The page is train/web/; `web_runtime` says what runs the model in it.
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from PIL import ImageColor
 from imageshards.train.models import with_similarity
 from imageshards.train.prediction import Classifier
 from imageshards.train.web_runtime import INTEGRITY, MODULES, VERSION, Runtime
+from imageshards.train.words import listed
 
 _SOURCE = Path(__file__).with_name("web")
 _INDEX = "index.html"
-_LABELS_NAMED = 6
 
 
 def write_page(folder: Path, classifier: Classifier, accuracy: str, runtime: Runtime) -> None:
@@ -60,8 +59,8 @@ def _words(classifier: Classifier, runtime: Runtime) -> dict[str, Any]:
     import_map = _import_map(runtime)
     digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
     return {
-        "title": f"{_listed(classifier.labels, 'or')}?",
-        "labels": _listed(classifier.labels, "and"),
+        "title": f"{listed(classifier.labels, 'or', 'another')}?",
+        "labels": listed(classifier.labels, "and", "{} more"),
         "import_map": import_map,
         "scripts": f"'self' blob: 'wasm-unsafe-eval' 'sha256-{digest}' {runtime.origin}".rstrip(),
         "connections": f"'self' blob: {runtime.origin}".rstrip(),
@@ -79,23 +78,14 @@ def _import_map(runtime: Runtime) -> str:
 
 def _settings(classifier: Classifier, runtime: Runtime) -> dict[str, Any]:
     """Returns model.json: what the page's scripts have to know."""
-    how = classifier.normalization
+    normalization = classifier.normalization
     return {
         "labels": list(classifier.labels),
-        "size": how.size,
-        "color": how.color,
-        "fit": how.fit,
-        "padColor": ImageColor.getcolor(how.pad_color, "RGB"),
-        "quality": how.quality if how.encoding == "jpeg" else None,
+        "size": normalization.size,
+        "color": normalization.color,
+        "fit": normalization.fit,
+        "padColor": ImageColor.getcolor(normalization.pad_color, "RGB"),
+        "quality": normalization.quality if normalization.encoding == "jpeg" else None,
         "threshold": None if classifier.novelty is None else classifier.novelty.threshold,
         "runtime": {runtime.url(name): value for name, value in INTEGRITY.items() if name not in MODULES.values()},
     }
-
-
-def _listed(labels: Sequence[str], word: str) -> str:
-    """Returns "cat, dog or fox", with no more than a few labels by name."""
-    names = list(labels) if len(labels) <= _LABELS_NAMED else [*labels[: _LABELS_NAMED - 1]]
-    if len(names) < len(labels):
-        names.append(f"{len(labels) - len(names)} more" if word == "and" else "another")
-    *first, last = names
-    return f"{', '.join(first)} {word} {last}" if first else last
