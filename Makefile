@@ -33,7 +33,7 @@ verify: has-DATASET .venv/.editable ## holds a published dataset against its che
 	@$(BIN)/imageshards-verify "$(folder)"
 
 report.takes := DATASET OUT SRC
-report: has-DATASET .venv/.editable ## draws a dataset's report.html anew
+report: has-DATASET .venv/.editable ## draws a dataset's report.html again
 	@$(BIN)/imageshards-report "$(folder)" $(call options,SRC)
 
 ##@ Classifiers
@@ -98,7 +98,8 @@ clean: ## removes all that make made, but for data/ and runs/
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help: ## this list
-	@awk '/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	@awk 'BEGIN {print "Below each command stand its variables, as in make records SRC=photos SIZE=128.\nAll other options go into ARGS, as in ARGS=\"--quality 95 --strict\"; docs/options.md explains them."} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+\.takes := / {takes = $$0; sub(/.*:= /, "", takes)} \
 	  /^[a-z-]+:.*## / {name = $$1; sub(/:.*/, "", name); sub(/.*## /, ""); printf "  make %-14s%s\n", name, $$0; \
 	    if (takes) printf "  %19s%s\n", "", takes; takes = ""}' Makefile
@@ -109,9 +110,11 @@ COMMANDS := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFIL
 STRANGE := $(firstword $(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)))
 $(if $(STRANGE),$(error there is no command $(STRANGE); make help lists all, and a folder of images is given as SRC=folder))
 
-UNKNOWN := $(filter-out PYTHON $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)),$(GIVEN))
-$(if $(UNKNOWN),$(error make $(MAKECMDGOALS) has no $(firstword $(UNKNOWN)); \
-  it takes $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)) PYTHON))
+TAKEN := $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)) PYTHON
+UNKNOWN := $(firstword $(filter-out $(TAKEN),$(GIVEN)))
+MEANT = $(foreach name,$(TAKEN),$(if $(filter $(UNKNOWN),$(shell echo $(name) | tr A-Z a-z)),$(name)))
+$(if $(UNKNOWN),$(if $(MAKECMDGOALS),,$(error say what to make, as in make records SRC=photos; make help lists all)))
+$(if $(UNKNOWN),$(error make $(MAKECMDGOALS) has no $(UNKNOWN)$(if $(strip $(MEANT)),; did you mean $(strip $(MEANT))? It,; it) takes $(TAKEN)))
 
 # DATASET is a name, of a folder in OUT, or a path.
 folder = $$(case "$$DATASET" in (*/*) ;; (*) printf %s "$${OUT:-data}/" ;; esac)$$DATASET
@@ -152,7 +155,7 @@ within_dev = --extra heic --group build --constraint requirements/dev.lock
 	$(INSTALL) --no-deps --require-hashes -r $< && echo "$$(($$(date +%s) - start)) s"
 	@touch $@
 
-# An editable install in strict mode is a tree of links under build/, made anew when the list of files changes.
+# An editable install in strict mode is a tree of links under build/, made again when the list of files changes.
 .venv/.editable: .venv/.records pyproject.toml build/sources.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --config-settings editable_mode=strict --editable .

@@ -76,7 +76,7 @@ class ImageShardsBuilder(dataset_builder.FileReaderBuilder, skip_registration=Tr
         """Makes the records from the images in `manual_dir`, unless they are there.
 
         It is the job of `make records`, with its bytes and its promises: TFDS's own way of preparing would write
-        dataset_info.json anew, and start from nothing after a kill. Beam's options are those of `download_config`.
+        dataset_info.json again, and start from nothing after a kill. Beam's options are those of `download_config`.
 
         Raises:
           UserError: `manual_dir` does not hold images that can be understood; the records that are there were made

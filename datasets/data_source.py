@@ -1,4 +1,4 @@
-"""Random access to the records of TFRecord files as they lie, without TensorFlow."""
+"""Random access to the records of TFRecord files in place, without TensorFlow."""
 
 import bisect
 import dataclasses

@@ -1,4 +1,4 @@
-"""From labelled images to sharded TFRecords. The data flows one way, a file a step:
+"""From labelled images to sharded TFRecords. The data flows one way, one file per step:
 
     listing, layouts   SRC          → Source(key, path, label, split?, group?)
     images             bytes        → normalized bytes                       (pure)

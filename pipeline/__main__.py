@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imageshards.pipeline.api import Job
 
 NAME = "imageshards-records"
-_GOES_ON = "  what is done is kept: the same command goes on where this one was"
+_GOES_ON = "  what is done is kept: the same command continues from here"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -105,7 +105,7 @@ def plan_jobs(options: Options) -> list[Job]:
     for dataset in read(options):
         folder = storage.place(options.out) / dataset.options.dataset_name()
         if LONE_SURROGATE.search(str(folder)):
-            raise UserError(f"{folder}: no name that every program can write (it is no UTF-8); choose another --out")
+            raise UserError(f"{folder}: no name that every program can write (it is not UTF-8); choose another --out")
         if storage.real(folder).is_relative_to(dataset.root):
             raise UserError(
                 f"{folder} lies in the folder with the images, {dataset.root}; choose another folder with --out"

@@ -121,7 +121,7 @@ def _copy(content: BinaryIO, file: BinaryIO, most: int) -> int:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Returns the folders and the file that a name leads through; a backslash separates too, and C: is no folder."""
+    """Returns the folders and the file that a name leads through; a backslash separates too, and C: is not a folder."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or any(part in _UNSAFE_PARTS or "\0" in part for part in parts) or parts[0][1:] == ":":
         raise UserError(f"{printable(name)}: this name leads out of its folder")

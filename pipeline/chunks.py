@@ -40,7 +40,7 @@ _SLICE_IMAGES = 32
 
 # Images smaller than this decode so quickly that threads would only wait for each other's Python.
 _INLINE_BYTES = 2048
-_PIXEL_BYTES = 8  # of the largest kind that is read, 16-bit RGBA; a larger file is no picture of --max-pixels
+_PIXEL_BYTES = 8  # of the largest kind that is read, 16-bit RGBA; a larger file is not a picture of --max-pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _stage(source: SourceRow, reused: bytes | None, staging: Staging) -> Staged:
     try:
         data = _read(source, staging)
         sha256 = hashlib.sha256(data).hexdigest()
-        if reused is not None and sha256 == source.known.sha256:  # copied or checked out anew
+        if reused is not None and sha256 == source.known.sha256:  # copied or checked out again
             return FactRow(*source.known), reused
         image = normalize(data, staging.normalization)
     except UnreadableError as error:

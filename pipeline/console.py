@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from imageshards.pipeline import plan
 from imageshards.pipeline.command import say
-from imageshards.pipeline.source import SPLITS
+from imageshards.pipeline.source import SPLITS, counted
 from imageshards.pipeline.sources.layouts import SourceDataset
 from imageshards.pipeline.sources.understood import lines
 from imageshards.pipeline.versions import Version, previous_version
@@ -25,7 +25,7 @@ def describe(dataset: SourceDataset, version: Version) -> None:
     """Says what was understood of SRC."""
     options = dataset.options
     say(f"{options.src}: layout {dataset.layout} ({dataset.why})")
-    say(f"  {_images(len(dataset.sources))}, {len(dataset.labels)} labels → {version.path}")
+    say(f"  {counted(len(dataset.sources), 'image')}, {counted(len(dataset.labels), 'label')} → {version.path}")
     for line in lines(dataset.examples, len(dataset.labels)):
         say(f"    {line}")
     ignored = ", ".join(f"{count} {suffix}" for suffix, count in dataset.ignored.most_common())
@@ -59,7 +59,7 @@ def describe_splits(dataset: SourceDataset, version: Version) -> None:
 
 @contextlib.contextmanager
 def progress(total: int, tally: Any) -> Iterator[None]:
-    """Shows how far `tally` is, until the block ends; nothing where standard error is no terminal."""
+    """Shows how far `tally` is, until the block ends; nothing where standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -92,20 +92,19 @@ def summarize(metadata: Mapping[str, Any], version: Version) -> None:
             + _reasons(metadata["rejected_rows"])
         )
     if metadata["truncated"]:
-        say(f"{_images(metadata['truncated'])} ended early and were kept")
+        say(f"{counted(metadata['truncated'], 'image')} ended early and were kept")
     profiles = metadata["color_profiles"]
-    if profiles["converted"] or profiles["ignored"]:
-        say(
-            f"{_images(profiles['converted'])} converted to sRGB by the color profile in the file;"
-            f" {_images(profiles['ignored'])} with a profile that cannot be used"
-        )
+    if profiles["converted"]:
+        say(f"{counted(profiles['converted'], 'image')} converted to sRGB by the color profile in the file")
+    if profiles["ignored"]:
+        say(f"{counted(profiles['ignored'], 'image')} with a color profile that cannot be used, read as sRGB")
     duplicates = metadata["duplicates"]
-    if duplicates["files"]:
-        again = duplicates["files"]
-        say(
-            f"{_images(again)} {'repeats' if again == 1 else 'repeat'} another's content; pictures with several labels:"
-            f" {duplicates['with_several_labels']}, in several splits: {duplicates['in_several_splits']}"
-        )
+    if again := duplicates["files"]:
+        say(f"{counted(again, 'image')} {'repeats' if again == 1 else 'repeat'} another's content")
+    if several := duplicates["with_several_labels"]:
+        say(f"{counted(several, 'picture')} under several labels: the report shows them")
+    if several := duplicates["in_several_splits"]:
+        say(f"{counted(several, 'picture')} in several splits: the report shows them")
     if metadata["splits"].keys() == {"train", "test"}:
         say("no validation split was drawn: SRC says what is train and test; training will set a part of train aside")
     for split in metadata["splits"]:
@@ -155,7 +154,3 @@ def _by_reason(dataset: SourceDataset) -> list[tuple[str, list[Any]]]:
     for reject in dataset.rejected:
         groups[str(reject.reason)].append(reject)
     return sorted(groups.items())
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"

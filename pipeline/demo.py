@@ -21,7 +21,7 @@ _Drawing = Callable[[ImageDraw.ImageDraw, random.Random, float], None]
 
 
 def draw_fruit(folder: Path, per_label: int = 60, seed: int = 0) -> None:
-    """Draws the set, `per_label` pictures a label and two odd ones, unless the folder is there; whole or not at all."""
+    """Draws `per_label` pictures per label and two odd ones, unless the folder is there; whole or not at all."""
     if folder.exists():
         return
     chance = random.Random(seed)  # noqa: S311

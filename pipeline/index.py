@@ -1,4 +1,4 @@
-"""index.parquet: one row an image, in the order of the keys; what is in the dataset and where it came from.
+"""index.parquet: one row per image, in the order of the keys; what is in the dataset and where it came from.
 
 It is joined, a chunk at a time, from the sources, what became of them, and where the shards put them. Here nothing may
 be lost: every source is in exactly one record, or has a reason.
@@ -27,7 +27,7 @@ _ROW_GROUP = 1 << 16
 
 
 class Statistics:
-    """Counts of the rows and rejects that went by; keeps 16 bytes an image, to find equal content."""
+    """Counts of the rows and rejects that went by; keeps 16 bytes per image, to find equal content."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = labels

@@ -115,7 +115,7 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
             return None
         raise UserError(
             f"{version}: cannot be read, so its splits cannot be kept: {error};"
-            " mend or delete it, or draw the splits anew with --redraw-splits"
+            " mend or delete it, or draw new splits with --redraw-splits"
         ) from error
     if not same:
         rows = _without(rows, "shard")

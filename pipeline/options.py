@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +16,13 @@ from imageshards.pipeline.source import LONE_SURROGATE, SPLITS
 Layout = Literal["auto", "folders", "filenames", "manifest"]
 
 _PILLOW_MAX_PIXELS = 178_956_970  # above it Pillow itself refuses
-_LARGEST_SIZE = 8192  # 200 MB of pixels a picture, in each thread
+_LARGEST_SIZE = 8192  # 200 MB of pixels per picture, in each thread
 _PATHS = ("src", "out", "manifest", "labels", "corrections")  # the bytes of a path may be no UTF-8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Turns labelled images into sharded TFRecords that TensorFlow Datasets reads as they lie."""
+    """Turns labelled images into sharded TFRecords that TensorFlow Datasets reads directly."""
 
     src: str = field(positional=True, metavar="SRC")
     """The folder with the images, or a .zip, .tar or .tar.gz of it, which is unpacked beside OUT; also a folder of
@@ -37,10 +38,10 @@ class Options:
     """The dataset's version, three numbers; building the same version again replaces it."""
 
     layout: Layout = "auto"
-    """Where labels come from: folders (a folder a label), filenames (dog-1.jpg) or manifest (a table)."""
+    """Where labels come from: folders (one folder per label), filenames (dog-1.jpg) or manifest (a table)."""
 
     dry_run: bool = field(default=False, action="store_true")
-    """Print what was understood (layout, labels, images a split, ignored files) and build nothing."""
+    """Print what was understood (layout, labels, images per split, ignored files) and build nothing."""
 
     split: str = field(default="80/10/10", metavar="A/B/C")
     """Percentages of train/validation/test, or train/validation, for images whose split the source does not give."""
@@ -52,7 +53,7 @@ class Options:
     """Replace a version that was made of other images, or with another size, color or encoding, and delete it."""
 
     redraw_splits: bool = field(default=False, action="store_true")
-    """Draw the splits anew instead of keeping those of the dataset's previous build."""
+    """Draw new splits instead of keeping those of the dataset's previous build."""
 
     size: int = field(default=224, metavar="PIXELS")
     """Width and height of the stored images, in pixels."""
@@ -91,7 +92,7 @@ class Options:
     """Let pictures that look alike share a split, as copies of one file always do."""
 
     labels: str = field(default="", metavar="FILE")
-    """A text file with one label a line, which fixes the label numbers; sorted names unless given."""
+    """A text file with one label per line, which fixes the label numbers; sorted names unless given."""
 
     manifest: list[str] = field(default_factory=list, action="append", nargs=None, metavar="FILE")
     """Layout manifest: the CSV, TSV, JSON or JSONL file; found in SRC unless given. May be given several times."""
@@ -128,7 +129,7 @@ class Options:
     """Follow links that lead out of SRC."""
 
     shards: int = field(default=0, metavar="N")
-    """Shards a split; one for every 256 MB unless given."""
+    """Shards per split; one for every 256 MB unless given."""
 
     workers: int = field(default=0, metavar="N")
     """Threads that decode; as many as this process may use CPUs unless given."""
@@ -139,7 +140,8 @@ class Options:
             value = getattr(self, name)
             said = " ".join(value) if isinstance(value, list) else str(value)
             _check(
-                not LONE_SURROGATE.search(said), f"--{name.replace('_', '-')} {said}: it is no UTF-8; write it as such"
+                not LONE_SURROGATE.search(said),
+                f"--{name.replace('_', '-')} {said}: it is not UTF-8; write it in UTF-8",
             )
         _check(1 <= self.quality <= 100, f"--quality {self.quality}: give a number from 1 to 100")
         _check(
@@ -237,7 +239,13 @@ class Options:
 
 
 def _as_name(text: str) -> str:
-    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    """Returns what TFDS takes as a name: été 2024 becomes ete_2024; nothing where letters would be lost."""
+    plain = "".join(
+        letter for letter in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(letter)
+    )
+    if any(letter.isalpha() and not letter.isascii() for letter in plain):
+        return ""
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     return f"d{name}" if name[:1].isdigit() else name
 
 

@@ -1,4 +1,4 @@
-"""Reads one original: the file of an image as it lies in SRC, on a disk or in a bucket.
+"""Reads one original: the file of an image as it is in SRC, on a disk or in a bucket.
 
 A machine that fails is not the picture's fault. What a disk, a network or a store does wrong is tried again a few
 times and then fails the job, which goes on from there when it is run again. A picture is rejected for itself alone:

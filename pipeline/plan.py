@@ -1,6 +1,6 @@
 """Which split and which shard an image goes to: columns in, columns out; pure but for numpy.
 
-Everything here works on arrays of `ROWS`, a few bytes an image, so that a plan for millions fits through a shuffle:
+Everything here works on arrays of `ROWS`, a few bytes per image, so that a plan for millions fits through a shuffle:
 
     rows_of        what the plan needs of a chunk
     link, merge    groups that share a picture, or have pictures that look alike, become one group

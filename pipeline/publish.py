@@ -61,7 +61,7 @@ def publish(
 
 
 def dataset_info_json(version: Version, written: Sequence[ShardFacts]) -> dict[str, Any]:
-    """Returns dataset_info.json, as tfds.core.DatasetInfo would write it. An empty split is no split."""
+    """Returns dataset_info.json, as tfds.core.DatasetInfo would write it. An empty split is left out."""
     splits = []
     for split in SPLITS:
         shards = [facts for facts in written if facts.split == split]

@@ -36,7 +36,7 @@ _UNSEEN = (Reason.LINK_OUTSIDE, Reason.DANGLING_LINK, Reason.TOO_LARGE, Reason.T
 
 
 def redraw(version: Path, src: str | None) -> Survey:
-    """Draws the report of a published version anew, from its index and its shards; returns what it shows.
+    """Draws the report of a published version again, from its index and its shards; returns what it shows.
 
     Rejected images are drawn from `src`, the folder that the dataset was made from, and from nowhere else.
 

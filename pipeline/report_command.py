@@ -1,4 +1,4 @@
-"""The command `imageshards-report`: draws the report of a published version anew, and says what is remarkable."""
+"""The command `imageshards-report`: draws the report of a published version again, and says what is remarkable."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ NAME = "imageshards-report"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """Draws report.html of a published dataset anew, from its index and its shards."""
+    """Draws report.html of a published dataset again, from its index and its shards."""
 
     dataset: str = field(positional=True, metavar="DIR")
     """The published version, OUT/<dataset>/<version>; or OUT/<dataset>, which stands for its newest."""

@@ -23,7 +23,7 @@ from imageshards.pipeline.plan import Rows
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import SPLITS
 
-# Where each image came to lie, an array a shard; ordered by chunk and row it is the dataset's index.
+# Where each image came to lie, an array per shard; ordered by chunk and row it is the dataset's index.
 OFFSETS = np.dtype([("chunk", "<u4"), ("row", "<u4"), ("offset", "<u8"), ("length", "<u4")])
 Offsets = npt.NDArray[np.void]
 Check = Callable[[Record, int, int], None]

@@ -119,11 +119,11 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # no UTF-8 has it: half a chara
 
 
 def printable(text: str) -> str:
-    """Returns `text` with control characters, and bytes that are no UTF-8, written as escapes."""
+    """Returns `text` with control characters, and bytes that are not UTF-8, written as escapes."""
     return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     """Returns "1 file", "2 files" and so on."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 

@@ -169,13 +169,13 @@ def read_json(path: Path) -> Any:
     """Returns what a JSON file holds.
 
     Raises:
-      ValueError: it is no JSON, or nested too deeply.
+      ValueError: it is not JSON, or nested too deeply.
     """
     return parse_json(read(path))
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Returns what a JSON text holds; raises ValueError where it is no JSON, or nested too deeply."""
+    """Returns what a JSON text holds; raises ValueError where it is not JSON, or nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -225,7 +225,7 @@ def _open_regular(path: Path, buffering: int, flags: int = 0) -> BinaryIO:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         return open(descriptor, "rb", buffering=buffering)  # noqa: PTH123
     except BaseException:
         os.close(descriptor)
@@ -307,7 +307,7 @@ class Page:
 def pages(place: Path, below: str = "", *, deep: bool = True) -> Iterator[Page]:
     """Yields what is in the folder `below` a place in a bucket, as the bucket gives it: about a thousand names a page.
 
-    Not `deep`, folders are not opened but named. Nothing is kept: fsspec's own walk holds 3.7 kB an object.
+    Not `deep`, folders are not opened but named. Nothing is kept: fsspec's own walk holds 3.7 kB per object.
 
     Raises:
       StorageError: the bucket cannot be listed.

@@ -24,7 +24,7 @@ from imageshards.pipeline.checksums import read_described
 from imageshards.pipeline.index import Statistics, read_statistics
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.record import Record
-from imageshards.pipeline.source import SPLITS
+from imageshards.pipeline.source import SPLITS, counted
 
 Row = dict[str, Any]
 """Some columns of the index for one image: key, label, split, shard, offset, length."""
@@ -226,7 +226,7 @@ def _remarks_on_labels(labels: Sequence[str], metadata: Mapping[str, Any]) -> li
     for label in few[:LISTED]:
         meant = difflib.get_close_matches(label, common, n=1, cutoff=0.8)
         question = f"; did you mean {meant[0]!r}?" if meant else ""
-        remarks.append(f"label {label!r} has {_count(totals[label], 'image')}{question}")
+        remarks.append(f"label {label!r} has {counted(totals[label], 'image')}{question}")
     if len(few) > LISTED:
         remarks.append(f"{len(few) - LISTED:,} more labels have fewer than {_FEW} images")
     for split in SPLITS:
@@ -243,13 +243,13 @@ def _remarks_on_copies(metadata: Mapping[str, Any], alike: LookAlikes) -> list[s
     remarks = []
     duplicates = metadata["duplicates"]
     if duplicates["in_several_splits"]:
-        remarks.append(f"the same picture is in several splits: {_count(duplicates['in_several_splits'], 'picture')}")
+        remarks.append(f"the same picture is in several splits: {counted(duplicates['in_several_splits'], 'picture')}")
     if duplicates["with_several_labels"]:
-        remarks.append(f"the same picture has several labels: {_count(duplicates['with_several_labels'], 'picture')}")
+        remarks.append(f"the same picture has several labels: {counted(duplicates['with_several_labels'], 'picture')}")
     if alike.count:
         sampled = f" (among every {alike.every}th picture)" if alike.every > 1 else ""
         remarks.append(
-            f"{_count(alike.count, 'pair')} of look-alikes,"
+            f"{counted(alike.count, 'pair')} of look-alikes,"
             f" {alike.in_several_splits:,} of them in two splits and"
             f" {alike.with_several_labels:,} under two labels{sampled}"
             + ("; so many that it says little here" if alike.count > metadata["images"] else "")
@@ -260,22 +260,18 @@ def _remarks_on_copies(metadata: Mapping[str, Any], alike: LookAlikes) -> list[s
 def _remarks_on_pictures(sizes: pa.Table, bare: Plain, metadata: Mapping[str, Any]) -> list[str]:
     """Returns, in words, what the pictures are like."""
     remarks = [
-        f"{_count(count, 'image')} {'is' if count == 1 else 'are'} {kind}" for kind, count in bare.counts.items()
+        f"{counted(count, 'image')} {'is' if count == 1 else 'are'} {kind}" for kind, count in bare.counts.items()
     ]
     size = metadata["normalization"]["size"]
     small = pc.sum(pc.less(pc.min_element_wise(sizes["width"], sizes["height"]), size)).as_py()
     if small:
         remarks.append(
-            f"{_count(small, 'original')} {'is' if small == 1 else 'are'} smaller than {size} pixels, and enlarged"
+            f"{counted(small, 'original')} {'is' if small == 1 else 'are'} smaller than {size} pixels, and enlarged"
         )
     if metadata["truncated"]:
-        remarks.append(f"{_count(metadata['truncated'], 'image')} ended early, and what is missing is gray or black")
+        remarks.append(f"{counted(metadata['truncated'], 'image')} ended early, and what is missing is gray or black")
     if metadata["color_profiles"]["ignored"]:
         remarks.append(
-            f"{_count(metadata['color_profiles']['ignored'], 'color profile')} cannot be used: colors may be off"
+            f"{counted(metadata['color_profiles']['ignored'], 'color profile')} cannot be used: colors may be off"
         )
     return remarks
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'s' * (number != 1)}"

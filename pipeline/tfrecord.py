@@ -17,7 +17,7 @@ FOOTER_BYTES = 4
 
 
 class DamagedRecordError(Exception):
-    """Bytes that are no frame, or a frame whose checksum or message is wrong."""
+    """Bytes that are not a frame, or a frame whose checksum or message is wrong."""
 
 
 def encode(record: Record) -> bytes:
@@ -49,7 +49,7 @@ def decode(frame: bytes) -> Record:
         slots = Example.FromString(message).features.feature
         return Record(**{feature.field: _value(slots[feature.name], feature.kind) for feature in FEATURES})
     except Exception as error:  # protobuf raises its own kinds, a missing feature IndexError
-        raise DamagedRecordError(f"the message is no image of this format: {error}") from error
+        raise DamagedRecordError(f"the message is not an image of this format: {error}") from error
 
 
 def _value(slot: Any, kind: Kind) -> Any:

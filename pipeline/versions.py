@@ -104,7 +104,7 @@ def check_ours(version: Version) -> None:
             )
     if there:
         raise UserError(
-            f"{path} is there, and is no version that imageshards published, or has lost its {' or '.join(_SIGNS)}:"
+            f"{path} is there, and is not a version that imageshards published, or has lost its {' or '.join(_SIGNS)}:"
             f" move it away, or give another --version, such as {following_number(version)}"
         )
 

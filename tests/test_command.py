@@ -109,7 +109,7 @@ def test_spaces_and_accents_anywhere(tmp_path: Path) -> None:
     root = draw_tree(tmp_path / "my été $HOME 'x' set", ["chat é/un deux.png", "hot dog/3.png"])
     out = tmp_path / "out put"
     subprocess.run([*COMMAND, str(root), "--out", str(out)], check=True, capture_output=True)
-    assert (out / "my_t_home_x_set/1.0.0/label.labels.txt").read_text() == "chat é\nhot dog\n"
+    assert (out / "my_ete_home_x_set/1.0.0/label.labels.txt").read_text() == "chat é\nhot dog\n"
 
 
 make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -153,7 +153,8 @@ def test_make_takes_the_name_or_the_path_of_a_dataset(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["train", "DATASET=pets", "EPOCH=3"], "make train has no EPOCH; it takes DATASET MODEL EPOCHS"),
-        (["records", "src=photos"], "make records has no src; it takes SRC"),
+        (["records", "src=photos"], "make records has no src; did you mean SRC? It takes SRC"),
+        (["SRC=photos"], "say what to make, as in make records SRC=photos"),
         (["records", "SRC=nowhere"], "SRC=nowhere: there is no such folder"),
         (["records", "SRC="], "SRC is empty"),
         (["records", "photos"], "there is no command photos"),
@@ -202,6 +203,6 @@ def test_an_interrupt_stops_the_job_and_leaves_no_process(tmp_path: Path) -> Non
     job.send_signal(signal.SIGINT)
     _, error = job.communicate(timeout=100)
     assert job.returncode == 130
-    assert "the same command goes on where this one was" in error
+    assert "the same command continues from here" in error
     with pytest.raises(ProcessLookupError):
         os.killpg(job.pid, 0)

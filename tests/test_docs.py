@@ -13,16 +13,15 @@ from .conftest import SHARED
 from .drawings import draw_colors, draw_shapes
 
 HERE = Path(__file__).parents[1]
-PAGES = [
-    HERE / "README.md",
-    HERE / "CONTRIBUTING.md",
-    *sorted((HERE / "docs").glob("*.md")),
-    HERE / "examples/README.md",
-]
+PAGES = [HERE / "README.md", *sorted((HERE / "docs").glob("*.md")), HERE / "examples/README.md"]
+LINKED = [*PAGES, HERE / "CONTRIBUTING.md"]
+NOT_RUN = "not run by the tests"
+SERVES = ("make serve", "make app")  # tried in a browser by tests of their own
+CAPTURED = {"capture_output": True, "text": True}
 STEPS = ("python", "records", "buckets", "train", "app", "dev", "editable")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(HERE).as_posix())
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.relative_to(HERE).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
@@ -54,27 +53,48 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_shapes(folder / "photos", per_label=10)
     draw_shapes(folder / "new_photos", per_label=1, seed=1)
     draw_colors(folder / "raw/colors")
+    draw_shapes(folder / "raw/digits", per_label=3)
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_the_commands_of_the_readme(clone: Path) -> None:
-    """In their order, in one folder, but for those that need ImageNet weights where there are none."""
-    readme = (HERE / "README.md").read_text("utf-8")
-    ran = []
-    for command in re.findall(r"^    (make .*)$", readme, re.MULTILINE):
-        if "photos" in command.replace("SRC=photos", "") and not SHARED.is_dir():
-            continue
-        ran.append(command)
-        printed = _run(clone, command)
-        if command == "make records":
-            _assert_printed(readme, printed)
+def test_the_commands_and_programs_of_all_pages(clone: Path) -> None:
+    """Each once, in their order, in one folder, but for those that need ImageNet weights where there are none."""
+    ran: list[str] = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for command in _commands(text):
+            if command in ran or (_needs_weights(command) and not SHARED.is_dir()):
+                continue
+            printed = _run(clone, command)
+            ran.append(command)
+            if command == "make records":
+                _assert_printed(text, printed)
+        if (program := _program(text)) and SHARED.is_dir():
+            python = clone / ".venv/bin/python"
+            done = subprocess.run([python, "-c", program], cwd=clone, check=False, env=_environment(), **CAPTURED)
+            assert done.returncode == 0, f"{page}\n{done.stdout}\n{done.stderr}"
     assert "make train DATASET=demo_fruit MODEL=cnn" in ran
     assert (clone / "runs/demo_fruit-cnn/report.html").exists()
-    for program in re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL):
-        if SHARED.is_dir():
-            subprocess.run([clone / ".venv/bin/python", "-c", program], cwd=clone, check=True, env=_environment())
+
+
+def _commands(page: str) -> list[str]:
+    """Returns what a page gives to type, without what it says is not run, and what serves until it is stopped."""
+    lines = re.findall(r"^    ((?:make|npm|pip|tfds|imageshards-)\b.*)$", page, re.MULTILINE)
+    commands = [line.partition(" #")[0].strip() for line in lines if NOT_RUN not in line]
+    return [command for command in commands if not command.startswith(SERVES)]
+
+
+def _program(page: str) -> str:
+    """Returns a page's Python, one program after the other, without those that it says are not run."""
+    parts = re.split(r"^```(python\n.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    pairs = zip(parts[::2], parts[1::2], strict=False)
+    return "\n".join(part.removeprefix("python\n") for before, part in pairs if NOT_RUN not in before.splitlines()[-2])
+
+
+def _needs_weights(command: str) -> bool:
+    return "photos" in command.replace("SRC=photos", "")
 
 
 def _run(folder: Path, command: str) -> str:
@@ -95,12 +115,11 @@ def _environment() -> dict[str, str]:
 
 
 def _assert_printed(page: str, printed: str) -> None:
-    """Fails unless the first block of terminal text stands in what was printed, line after line."""
+    """Fails unless the first block of terminal text is what was printed, but for the seconds at the end."""
     block = re.search(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert block is not None
-    lines = iter(line.rstrip() for line in printed.splitlines())
-    for line in block[1].splitlines():
-        assert line.rstrip() in lines, f"not printed, or not in this order: {line}\n{printed}"
+    seconds = re.compile(r"[\d.]+ s\n$")
+    assert seconds.sub("", printed) == seconds.sub("", block[1])
 
 
 def _anchors(page: Path) -> set[str]:

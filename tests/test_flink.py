@@ -102,7 +102,7 @@ def test_a_worker_of_flink_that_is_killed_is_one_sentence_and_the_next_run_mends
     assert job.returncode == 1
     said, goes_on = errors.splitlines()
     assert said.startswith("imageshards-records: the job failed: a worker ended, or the runner itself: "), errors
-    assert goes_on == "  what is done is kept: the same command goes on where this one was"
+    assert goes_on == "  what is done is kept: the same command continues from here"
     assert not (folder / "killed/pets/1.0.0").exists()
     assert start(folder, "killed", flink).wait(600) == 0
     assert files(folder / "killed/pets/1.0.0") == files(folder / "one/pets/1.0.0")

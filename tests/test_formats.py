@@ -37,7 +37,7 @@ FORMS: dict[str, dict[str, str]] = {
         "a.txt": '"file" "label"\n' + lines('"{n}" "{file}" "{label}"'),
     },
     "list of path and label": {"a.txt": lines("images/{file} {label}")},
-    "a column a class, 1 in one of them; Roboflow's `_classes.csv`": {
+    "one column per class, 1 in one of them; Roboflow's `_classes.csv`": {
         "a.csv": "image,cat,dog\n0a1b,1,0\n7f3c,0,1\n",
         "images/_classes.csv": "filename, cat, dog\n0a1b.jpg, 1, 0\n7f3c.jpg, 0, 1\n",
     },
@@ -53,7 +53,7 @@ FORMS: dict[str, dict[str, str]] = {
         "a.json": json.dumps({"train": {"0a1b.jpg": "cat"}, "val": {"7f3c.jpg": "dog"}}),
         "b.json": json.dumps({"file": {"0": "0a1b.jpg", "1": "7f3c.jpg"}, "label": {"0": "cat", "1": "dog"}}),
     },
-    "COCO (one category an image), Datumaro, CVAT (`<tag>`)": {
+    "COCO (one category per image), Datumaro, CVAT (`<tag>`)": {
         "instances.json": json.dumps(
             {
                 "images": [{"id": number, "file_name": file} for number, file, _ in NUMBERED],

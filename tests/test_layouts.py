@@ -240,10 +240,16 @@ def test_options_are_checked_by_value(options: dict[str, object], message: str) 
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"), [("My Photos", "my_photos"), ("2024 trip!", "d2024_trip"), ("été", "t"), ("a__b", "a_b")]
+    ("folder", "name"), [("My Photos", "my_photos"), ("2024 trip!", "d2024_trip"), ("été", "ete"), ("a__b", "a_b")]
 )
 def test_a_dataset_is_named_after_its_folder(tmp_path: Path, folder: str, name: str) -> None:
     assert Options(src=str(tmp_path / folder)).dataset_name() == name
+
+
+@pytest.mark.parametrize("folder", ["猫", "Кошки 2024", "!"])
+def test_a_folder_whose_letters_would_be_lost_gives_no_name(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(UserError, match=f"{folder}.*give --dataset NAME"):
+        Options(src=str(tmp_path / folder)).dataset_name()
 
 
 def test_a_bad_dataset_name_comes_with_a_better_one() -> None:

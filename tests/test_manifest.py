@@ -177,7 +177,7 @@ def test_tables_about_something_else_are_ignored(tmp_path: Path) -> None:
         ("m.jsonl", b'{"file": "1.jpg", "label": "' + b"x" * 200_000 + b'"}', "no image has a label"),
         ("m.json", b"{", "line 1 column 2"),
         ("m.json", b"[" * 100_000, "nested too deeply"),
-        ("m.json", b'["1.jpg"]', "it is no table"),
+        ("m.json", b'["1.jpg"]', "it is not a table"),
         ("m.jsonl", b'{"file": "1.jpg"}\nnonsense\n', "no column says a label"),
         ("m.xlsx", b"PK", "it is a spreadsheet; save the sheet as CSV"),
     ],

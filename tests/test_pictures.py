@@ -392,7 +392,7 @@ def test_the_checksum_of_a_png_stream_is_held_against_its_pixels() -> None:
 
 
 def test_what_describes_a_heif_picture_is_hidden_from_its_decoder() -> None:
-    """pi-heif ends the whole process over metadata whose type is no text."""
+    """pi-heif ends the whole process over metadata whose type is not text."""
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = "words"
     data = encoded(PICTURE, "AVIF", speed=9, exif=exif)

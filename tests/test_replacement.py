@@ -51,7 +51,7 @@ def test_what_is_not_ours_is_not_touched(
     for more in ((), ("--replace",)):
         code, _, said = records(src, *more)
         assert code == 2
-        assert f"{version} is there, and is no version that imageshards published" in said
+        assert f"{version} is there, and is not a version that imageshards published" in said
         assert "--version, such as 1.1.0" in said
     found = version if version.is_file() else version / "mine.txt"
     assert found.read_text() == "mine"

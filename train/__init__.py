@@ -7,7 +7,7 @@
     run.predict(["photo.jpg"])
     run.evaluate("more_photos/")
 
-The data flows one way, a file a step:
+The data flows one way, one file per step:
 
     input       dataset            → batches of uint8 images and labels
     models      backbone, head     → a Keras model that takes the stored uint8 images

@@ -32,7 +32,7 @@ ISSUES, ISSUES_A_ROW = 12, 4
 LABELS, PICTURES = 12, 5  # that are shown of what was dropped
 MODELS = {
     "mobilenet": "for photos: it has seen a million others before, and learns from a few dozen",
-    "cnn": "a small convolutional net that has seen nothing before: hundreds of pictures a label",
+    "cnn": "a small convolutional net that has seen nothing before: hundreds of pictures per label",
     "mnist": "a plain net for simple pictures: digits, colors",
 }
 

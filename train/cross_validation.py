@@ -139,7 +139,7 @@ def _learning_curve(
 
 
 def _place_in_label(labels: Labels, seed: int) -> npt.NDArray[np.float64]:
-    """Returns each image's place among those of its label in an order by chance, from 0 to below 1."""
+    """Returns each image's place among those of its label in a random order, from 0 to below 1."""
     order = np.random.default_rng(seed).permutation(len(labels))
     place = np.zeros(len(labels))
     for label in np.unique(labels).tolist():

@@ -85,7 +85,7 @@ class Dataset:
 
 
 def open_dataset(name: str, data: str, validation_percent: int = 0) -> Dataset:
-    """Opens `data`/name, or the dataset whose path `name` is, as it lies; or prepares one of TFDS's catalogue.
+    """Opens `data`/name, or the dataset whose path `name` is; or prepares one of TFDS's catalogue.
 
     A dataset without a validation split gives the last `validation_percent` of train, in the records' order, instead.
 

@@ -66,7 +66,7 @@ class Options:
     """Model mobilenet: N more epochs in which the backbone learns too, at a low rate."""
 
     augment: bool = field(default=False, action="store_true")
-    """Train on images that are flipped, cropped and recoloured by chance."""
+    """Train on images that are randomly flipped, cropped and recoloured."""
 
     batch_size: int = field(default=0, metavar="N")
     """Images a step; 32, or fewer where an epoch would have less than twenty steps, unless given."""

@@ -114,7 +114,7 @@ def _print(predictions: "list[Prediction]", options: Options) -> None:
 
 
 def _rows(prediction: "Prediction") -> Iterator[tuple[object, ...]]:
-    """Yields the rows of --csv for one file: one a name, or one that says why it cannot be read."""
+    """Yields the rows of --csv for one file: one per name, or one that says why it cannot be read."""
     file = as_path(prediction.file)
     if prediction.error:
         yield file, "", "", "", "", prediction.error

@@ -73,7 +73,7 @@ def write_report(
     new = next((each for each in reversed(evaluations) if each.split != "train"), evaluations[-1])
     learning = metrics.get("learning_curve", [])
     mistakes = _mistakes(evaluations)
-    samples = [(new, number) for number in range(min(_SAMPLES, len(new.truth)))]  # the records' order is by chance
+    samples = [(new, number) for number in range(min(_SAMPLES, len(new.truth)))]  # the records' order is random
     page = render(
         Path(__file__).with_name(REPORT),
         name=name,

@@ -27,7 +27,7 @@ def new_run(runs: Path, name: str) -> Iterator[Path]:
     """Yields an empty folder for a run's files; it becomes runs/name when the block ends without an error.
 
     Raises:
-      UserError: something that is no run has this name.
+      UserError: something that is not a run has this name.
     """
     final = runs / name
     _check_ours(final)
@@ -46,7 +46,7 @@ def new_run(runs: Path, name: str) -> Iterator[Path]:
 
 
 def _check_ours(final: Path) -> None:
-    """Raises UserError where something lies in the place of a run, or of the one before it, that is no run."""
+    """Raises UserError where something lies in the place of a run, or of the one before it, that is not a run."""
     for folder in (final, previous(final)):
         if os.path.lexists(folder) and not is_run(folder):
             raise UserError(f"{folder} is there already and is not the folder of a run; choose another with --name")

@@ -32,7 +32,7 @@ def write_evaluations(folder: Path, evaluations: Sequence[Evaluation]) -> None:
 
 
 def write_predictions(path: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Writes a row an image: split, key, label, predicted, probability."""
+    """Writes a row per image: split, key, label, predicted, probability."""
 
     def rows() -> Iterator[Sequence[object]]:
         yield "split", "key", "label", "predicted", "probability"

@@ -58,7 +58,7 @@ def _files(uploads: Iterable[Upload]) -> Iterator[Member]:
 
 
 def _without_shared_folders(folder: Path) -> Path:
-    """Returns the first folder that holds more than one thing: `pets/` around all labels is no label."""
+    """Returns the first folder that holds more than one thing: `pets/` around all labels is not a label."""
     while len(entries := list(folder.iterdir())) == 1 and entries[0].is_dir():
         folder = entries[0]
     return folder

@@ -30,7 +30,7 @@ class _Header:
 
 
 def decode(data: bytes, normalization: Normalization) -> Picture:
-    """Decodes; unused bits of 32 are no transparency unless a mask says so.
+    """Decodes; unused bits of 32 are not transparency unless a mask says so.
 
     Raises:
       UnreadableError: too-large, too-slow, truncated, corrupt, unsupported-format.
@@ -60,7 +60,7 @@ def _read_header(data: bytes) -> _Header:
         width, height, bits = struct.unpack_from("<HH2xH", data, 18)
         return _Header(pixels, size, width, height, bits, 0, 0)
     if size < 40:
-        raise UnreadableError("corrupt", f"a header of {size} bytes is no BMP's")
+        raise UnreadableError("corrupt", f"a header of {size} bytes is not a BMP's")
     if len(data) < 54:
         raise UnreadableError("truncated", "the file ends within its header")
     return _Header(pixels, size, *struct.unpack_from("<ii2xHI12xI", data, 18))

@@ -81,7 +81,7 @@ def boxes(view: memoryview) -> Iterator[Box]:
 def still_alone(data: bytes) -> bytearray:
     """Returns the file without its sequence of frames and its metadata, neither of which the still picture needs.
 
-    Decoders make tables of what both announce, and pi-heif dies of metadata whose type is no text. Nothing is moved:
+    Decoders make tables of what both announce, and pi-heif dies of metadata whose type is not text. Nothing is moved:
     what is left out gets a name that they pass over.
     """
     copy = bytearray(data)

@@ -152,7 +152,7 @@ def _check(header: _Header, normalization: Normalization) -> None:
         raise UnreadableError("truncated", "the file ends before its first pixel")
     check_pixels(header.width, header.height, normalization.max_pixels)
     if header.precision != 8:
-        raise UnreadableError("unsupported-color", f"{header.precision} bits a sample: save it with 8")
+        raise UnreadableError("unsupported-color", f"{header.precision} bits per sample: save it with 8")
     if len(header.components) not in _COLORS:
         words = f"{len(header.components)} components: save it in RGB, gray or CMYK"
         raise UnreadableError("unsupported-color", words)

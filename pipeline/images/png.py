@@ -20,7 +20,7 @@ from imageshards.pipeline.images.tags import exif_orientation
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # color type → samples a pixel
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # color type → samples per pixel
 _GRAY, _RGB = 0, 2
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # of Adam7
 _SLICE = 1 << 14  # bytes that are inflated at once: a thousand times as many at most

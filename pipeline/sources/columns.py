@@ -15,7 +15,7 @@ from imageshards.pipeline.sources.listing import IMAGE_SUFFIXES
 from imageshards.pipeline.sources.matching import Names
 from imageshards.pipeline.sources.table import Role, Table
 
-# In the order of preference, in small letters and without what is no letter.
+# In the order of preference, in small letters and without what is not a letter.
 _FILE = (
     *("filename", "file", "filepath", "path", "imagepath", "imagefile", "imagefilename", "image", "img", "imagename"),
     *("imageid", "imgid", "imgpath", "imgname", "gcspath", "imagegcsuri", "imageuri", "imageurl", "sourceref", "uri"),
@@ -166,7 +166,7 @@ def _is_image_name(cell: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """Returns a column's name in small letters, without what is no letter: `Image ID` is `imageid`."""
+    """Returns a column's name in small letters, without what is not a letter: `Image ID` is `imageid`."""
     return re.sub(r"[\W_]+", "", name.lower())
 
 
@@ -315,7 +315,7 @@ class _Choice:
         return self._unless_caption(found, first)
 
     def _unless_caption(self, found: Columns, column: int) -> Columns:
-        """A text of which nearly every row has its own is no label."""
+        """A text column in which nearly every value differs is not a label column."""
         values = self.table.columns[column]
         distinct, rows = pc.count_distinct(values, mode="only_valid").as_py(), len(values) - values.null_count
         limit = 0.9 if self.plain[column] in _LABEL else 0.5

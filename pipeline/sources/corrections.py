@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.options import Options
-from imageshards.pipeline.source import SPLIT_NAMES, Reason, Rejected, Source, UserError, count, labelled, printable
+from imageshards.pipeline.source import SPLIT_NAMES, Reason, Rejected, Source, UserError, counted, labelled, printable
 from imageshards.pipeline.sources.files import Sources
 from imageshards.pipeline.sources.listing import Listing
 
@@ -122,7 +122,7 @@ def correct(
     for key, (line, label) in corrections.rows.items():
         where, old = f"{corrections.name}:{line}", known.get(key)
         if key not in files:
-            rejected.append(Rejected(where, Reason.ROW_NO_FILE, f"{printable(key)!r} is no picture in SRC"))
+            rejected.append(Rejected(where, Reason.ROW_NO_FILE, f"{printable(key)!r} is not a picture in SRC"))
         elif not old and key not in mended:
             continue  # it is rejected for what no label puts right
         elif not label:
@@ -144,7 +144,7 @@ def _notes(
 ) -> list[str]:
     same = sum(source.key in known and known[source.key].label == source.label for source in right)
     left_out = sum(reject.reason == Reason.LEFT_OUT for reject in rejected)
-    said = f"{count(len(right) - same, 'label')} changed, {count(left_out, 'picture')} left out, {same} as before"
+    said = f"{counted(len(right) - same, 'label')} changed, {counted(left_out, 'picture')} left out, {same} as before"
     elsewhere = set(sources.distinct("label"))
     new = dict.fromkeys(source.label for source in right if source.label not in elsewhere)
     return [f"{corrections.name}: {said}", *(f"{corrections.name}: no other picture has the label {n!r}" for n in new)]

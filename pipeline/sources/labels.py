@@ -26,7 +26,7 @@ _SEPARATORS = ("|", ";", ",")
 def cleaned(column: pa.Array) -> tuple[pa.Array, list[str]]:
     """Returns labels without blanks around them and invisible characters, and notes; null where there is no label.
 
-    NaN is no label among numbers, and 3.0 is 3 where all labels are such numbers.
+    NaN is not a label among numbers, and 3.0 is 3 where all labels are such numbers.
     """
     coded = column.dictionary_encode()
     written = coded.dictionary.to_pylist()

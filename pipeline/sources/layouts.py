@@ -1,11 +1,11 @@
 """From the files below SRC to labelled sources: three layouts, detected by rules that are drawn here.
 
-Folders: a folder a label, optionally below a folder a split
+Folders: one folder per label, optionally below one folder per split
 
     raw/wood/board.jpg              raw/train/wood/board.jpg
     raw/mobile/phone.png            raw/val/mobile/phone.png
 
-Filenames: images side by side, optionally below a folder a split; the label is the name less its trailing number
+Filenames: images side by side, optionally below one folder per split; the label is the name less its trailing number
 
     raw/dog-1.jpg   raw/cat.0.jpg   raw/american_bulldog_34.jpg   raw/dog (1).jpg   raw/train/cat.7.jpg
 
@@ -34,7 +34,7 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.options import Layout, Options
-from imageshards.pipeline.source import Reason, Rejected, Source, UserError, count, labelled
+from imageshards.pipeline.source import Reason, Rejected, Source, UserError, labelled
 from imageshards.pipeline.sources.combined import combine, overlap
 from imageshards.pipeline.sources.corrections import NAME, correct, read_corrections, take_corrections
 from imageshards.pipeline.sources.files import Files, Sources
@@ -62,7 +62,7 @@ class SourceDataset:
 
     options: Options
     root: Path  # SRC, absolute
-    ignored: collections.Counter[str]  # files that are no images, by extension
+    ignored: collections.Counter[str]  # files that are not images, by extension
     layout: Layout
     why: str
     sources: Sources
@@ -190,7 +190,7 @@ def _by_tables(listing: Listing, shape: "Shape", tables: Tables, options: Option
         )
     if both.whole:
         return "manifest", f"{names} {name} images and labels, as their folders do"
-    inside = f"images lie in one of {count(len(shape.labels), 'folder')}{shape.in_splits}"
+    inside = f"images lie in {shape.folders}{shape.in_splits}"
     return "folders", f"{inside}; {names} {name} the labels of others"
 
 
@@ -209,11 +209,10 @@ def _by_places(listing: Listing, shape: "Shape", tables: Tables, options: Option
     if shape.depths == {0}:
         return "filenames", "the images lie side by side" + shape.in_splits
     if shape.depths == {1}:
-        return "folders", f"every image lies in one of {count(len(shape.labels), 'folder')}" + shape.in_splits
+        return "folders", f"every image lies in {shape.folders}{shape.in_splits}"
     if shape.unlabelled:
-        return "folders", f"every image lies in one of {count(len(shape.labels), 'folder')}, below the splits " + (
-            f"{', '.join(shape.labelled)}; {', '.join(shape.unlabelled)} has no folder a label"
-        )
+        unlabelled = f"{', '.join(shape.unlabelled)} has no folders of labels"
+        return "folders", f"every image lies in {shape.folders}, below {', '.join(shape.labelled)}; {unlabelled}"
     if tables.unclear:
         raise UserError(no_label(tables.unclear[0], options))
     raise UserError(_mixed_depths(listing, shape, options))
@@ -339,13 +338,18 @@ class Shape:
 
     @property
     def labelled(self) -> list[str]:
-        """Returns the split folders with a folder a label."""
+        """Returns the split folders with one folder per label."""
         return [name for name in self.split_folders if name not in self.unlabelled]
 
     @property
     def unlabelled_splits(self) -> set[str | None]:
         """Returns the splits whose images lie in no label's folder."""
         return {split_named(name) for name in self.unlabelled}
+
+    @property
+    def folders(self) -> str:
+        """Returns the labels' folders, in words."""
+        return f"one of {len(self.labels):,} folders" if len(self.labels) > 1 else f"the folder {self.labels[0]}"
 
     @property
     def in_splits(self) -> str:
@@ -450,7 +454,7 @@ def _pinned_labels(path: Path) -> list[str]:
         if not label or labels.index(label) != number - 1:
             raise UserError(f"--labels {path}: line {number} is {'a repetition of ' + label if label else 'blank'}")
     if not labels:
-        raise UserError(f"--labels {path}: the file is empty; give one label a line")
+        raise UserError(f"--labels {path}: the file is empty; give one label per line")
     return labels
 
 
@@ -511,7 +515,7 @@ def _is_guess(options: Options, layout: Layout) -> bool:
 
 
 def _check_guess(dataset: SourceDataset, tables: Tables) -> None:
-    """Refuses a label for all images, or one an image, where that was only guessed."""
+    """Refuses a label for all images, or one per image, where that was only guessed."""
     labels, sources, layout = dataset.labels, dataset.sources, dataset.layout
     if len(labels) > 1 and not len(labels) == len(sources) > _FEW:
         return
@@ -524,8 +528,8 @@ def _check_guess(dataset: SourceDataset, tables: Tables) -> None:
         "manifest": f"labels come from {', '.join(one.name for one in tables.labels[:3])}",
     }[layout]
     advice = {
-        "folders": "--layout folders takes them so; else give a folder a label, or a table",
-        "filenames": "give --label-pattern, a manifest, or a folder a label; --layout filenames takes the names so",
+        "folders": "--layout folders accepts them; otherwise give one folder per label, or a table",
+        "filenames": "give --label-pattern, a manifest, or one folder per label; --layout filenames accepts the names",
         "manifest": "--layout manifest takes the table so; --label-column names another column",
     }[layout]
     such = f" (such as {sources[0].key})"

@@ -46,7 +46,7 @@ class Listing:
     notes: list[str]  # what else to know
 
     def ignored(self) -> collections.Counter[str]:
-        """Returns how many files are no images, by extension."""
+        """Returns how many files are not images, by extension."""
         return collections.Counter(file.suffix or "no extension" for file in self.others)
 
 
@@ -54,7 +54,7 @@ def list_files(src: str, *, follow_outside: bool = False, selection: Selection =
     """Returns the files below the folder `src`, or those of them that are selected.
 
     Raises:
-      UserError: `src` is missing, is no folder, or it or a folder in it cannot be read.
+      UserError: `src` is missing, is not a folder, or it or a folder in it cannot be read.
     """
     root, rejected = storage.place(src), list[Rejected]()
     if storage.is_bucket(root):
@@ -209,7 +209,7 @@ class _Walk:
         if entry.is_dir():
             return _Folder(f"{path}/", f"{real}/", above)
         if UNPRINTABLE.search(path):
-            raise _NotAFileError(Reason.BAD_NAME, "control characters, or bytes that are no UTF-8; rename it")
+            raise _NotAFileError(Reason.BAD_NAME, "control characters, or bytes that are not UTF-8; rename it")
         stat = entry.stat()
         if not entry.is_file():
             raise _NotAFileError(Reason.UNREADABLE, "neither a file nor a folder")

@@ -1,6 +1,6 @@
 """The manifest layout: the rows of tables, put to the images that they name.
 
-Everything is done a column at a time: a million rows as objects would take a gigabyte.
+Everything is done one column at a time: a million rows as objects would take a gigabyte.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UNPRINTABLE, Reason, Rejected, Source, count, printable
+from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UNPRINTABLE, Reason, Rejected, Source, counted, printable
 from imageshards.pipeline.sources import labels
 from imageshards.pipeline.sources.columns import DISCARD, NUMBERED_SPLITS, TRUE, UNASSIGNED
 from imageshards.pipeline.sources.files import Files, Sources
@@ -19,7 +19,7 @@ from imageshards.pipeline.sources.tables import Named, Tables
 from imageshards.pipeline.sources.understood import EXAMPLES, Example
 
 _TEXT = pa.large_string()
-_LONG = 1000  # characters that are no label any more
+_LONG = 1000  # characters: too long for a label
 
 
 @dataclasses.dataclass
@@ -159,7 +159,7 @@ def _rows(number: int, one: Named, tables: Tables, rejected: list[Rejected], not
         rejected.append(Rejected(f"{one.name}:{lines[row]}", reason, f"{printable(value)!r} {words}"))
     for way, many in found.ways.most_common():
         verb = "name its file" if many == 1 else "name their files"
-        notes.append(f"{count(many, 'row')} of {one.name} {'names its file' if many == 1 else verb} {way}")
+        notes.append(f"{counted(many, 'row')} of {one.name} {'names its file' if many == 1 else verb} {way}")
     notes += [f"{one.name} {note}" for note in table.notes] + [f"{one.name}: {note}" for note in columns.notes]
     label, more = _labels(one)
     notes += [f"{one.name}: {note}" for note in more]
@@ -199,7 +199,7 @@ def _labels(one: Named) -> tuple[pa.Array, list[str]]:
     several = ones.sum(axis=0) > 1
     which = np.where(several, len(names), which)
     dictionary = pa.array([*names, SEVERAL], _TEXT)
-    return dictionary.take(pa.array(which, mask=which < 0)), [f"a column a label: {', '.join(names[:6])}"]
+    return dictionary.take(pa.array(which, mask=which < 0)), [f"one column per label: {', '.join(names[:6])}"]
 
 
 SEVERAL = "\x00several"  # stands for a row with several labels; no cell holds it
@@ -235,7 +235,7 @@ def _where(rows: _Rows, row: int, tables: Tables) -> str:
 
 
 def _once(rows: _Rows, files: Files, tables: Tables, rejected: list[Rejected]) -> tuple[_Rows, list[Rejected]]:
-    """Returns one row a file; rows that say the same again are rejected, and files whose rows differ."""
+    """Returns one row per file; rows that say the same again are rejected, and files whose rows differ."""
     again = np.flatnonzero(rows.places[1:] == rows.places[:-1]) + 1
     drop = np.zeros(len(rows.places), bool)
     bad: list[Rejected] = []
@@ -277,7 +277,7 @@ def _usable(rows: _Rows, files: Files, tables: Tables) -> tuple[_Rows, list[Reje
     known = pc.or_(pc.is_null(rows.splits), pc.is_in(rows.splits, pa.array(SPLITS, _TEXT)))
     for row in np.flatnonzero(~known.to_numpy(zero_copy_only=False)).tolist():
         split = rows.splits[row].as_py()
-        words = "is left out by the table" if split.lower() in DISCARD else "is no train, validation or test"
+        words = "is left out by the table" if split.lower() in DISCARD else "is not train, validation or test"
         bad.setdefault(row, (Reason.BAD_SPLIT, f"{printable(split)!r} {words}"))
     _check_folders(rows, files, bad)
     rejects = [

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imageshards.pipeline.source import Reason, count
+from imageshards.pipeline.source import Reason, counted
 from imageshards.pipeline.sources.listing import IMAGE_SUFFIXES, Listing
 from imageshards.pipeline.sources.names import folder_split, is_container
 
@@ -94,13 +94,13 @@ class Names:
         return places
 
     def _by_end(self, paths: pa.Array, numbers: np.ndarray, base: str, split: str | None, found: Found) -> None:
-        """Finds the files of names that are no path from here."""
+        """Finds the files of names that are not paths from here."""
         texts = paths.to_pylist()
         elsewhere = [parts.folders for text in texts if text and (parts := _Parts.of(text)).elsewhere]
         shared = len(posixpath.commonprefix(elsewhere)) if len(elsewhere) > 1 else 0
         for number, text in zip(numbers.tolist(), texts, strict=True):
             if not text:
-                found.failures[number] = (Reason.ROW_NO_FILE, "is no file: the cell is blank")
+                found.failures[number] = (Reason.ROW_NO_FILE, "is not a file: the cell is blank")
                 continue
             place, way, reason, words = self._nearest(text, base, split, shared)
             if place < 0:
@@ -127,7 +127,7 @@ class Names:
                 return place, words, Reason.ROW_NO_FILE, ""
             if best:
                 names = [self._images[place].as_py() for _, place, _ in best[:2]]
-                words = f"fits {count(len(best), 'file')}, such as {names[0]!r} and {names[1]!r}"
+                words = f"fits {counted(len(best), 'file')}, such as {names[0]!r} and {names[1]!r}"
                 return -1, "", Reason.ROW_AMBIGUOUS, words
         return -1, "", Reason.ROW_NO_FILE, "is not in SRC"
 

@@ -21,7 +21,7 @@ def numbers_of(table: Table, file: int) -> pa.Array | None:
 
 
 def with_files(table: Table, numbers: pa.Array, files: pa.Array) -> Table | None:
-    """Returns a table with the files of the numbers in its first column; None where these are no such numbers."""
+    """Returns a table with the files of the numbers in its first column; None where these are not such numbers."""
     if len(table.columns) < 2 or not len(table):
         return None
     at = pc.index_in(table.columns[0], numbers)

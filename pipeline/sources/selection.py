@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imageshards.pipeline.source import UserError, count
+from imageshards.pipeline.source import UserError, counted
 from imageshards.pipeline.sources.files import Files
 
 _WILD = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^]/]+\]")
@@ -52,7 +52,7 @@ class Selection:
             fits = self._fits(files, glob)
             out = files.where(fits)
             such = f", such as {out[0].key}" if out else ""
-            notes.append(f"--exclude {glob!r} leaves out {count(len(out), 'file')}{such}")
+            notes.append(f"--exclude {glob!r} leaves out {counted(len(out), 'file')}{such}")
             files = files.where(pc.invert(fits))
         return files, notes
 
@@ -69,7 +69,7 @@ class Selection:
             if not fits.true_count and not self.above:
                 raise UserError(f"--include {glob!r}: no picture fits it; it is a glob of what lies below SRC")
         taken = images.where(functools.reduce(pc.or_, each))
-        return taken, [f"--include leaves out {count(len(images) - len(taken), 'picture')}"]
+        return taken, [f"--include leaves out {counted(len(images) - len(taken), 'picture')}"]
 
     def _fits(self, files: Files, glob: str) -> pa.BooleanArray:
         keys = files.rows["key"]

@@ -183,7 +183,7 @@ def _told(told: str, listing: Listing, options: Options, names: Names) -> Named:
     except NotReadableError as error:
         raise UserError(f"{path.name}: {error}") from error
     if one is None:
-        raise UserError(f"{path.name}: it is no table: give a file that names a picture and its label a row")
+        raise UserError(f"{path.name}: it is not a table: give a file with a picture and its label in each row")
     if one.columns.file is None:
         raise UserError(
             f"{path.name}: no column names a picture in {options.src}; name it with --file-column{_of(one)}"
@@ -232,15 +232,15 @@ def _split_by_place(name: str) -> str | None:
 
 
 def _drop_submissions(found: Tables) -> None:
-    """A contest's sample of an answer is no table of labels where there is another."""
+    """A contest's sample submission is not a table of labels where there is another."""
     samples = [one for one in found.labels if _SUBMISSION.search(posixpath.basename(one.name))]
     if len(samples) < len(found.labels):
         found.labels = [one for one in found.labels if one not in samples]
-        found.notes += [f"{one.name} is not used: it is named like a sample of an answer" for one in samples]
+        found.notes += [f"{one.name} is not used: it is named like a sample submission" for one in samples]
 
 
 def _drop_strangers(found: Tables) -> None:
-    """A table of which no row names an image of SRC is no table of labels where there is another."""
+    """A table of which no row names an image of SRC is not a table of labels where there is another."""
     strangers = [one for one in found.labels if not one.columns.hits and not _names_any(one, found.names)]
     if len(strangers) < len(found.labels):
         found.labels = [one for one in found.labels if one not in strangers]

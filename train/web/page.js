@@ -2,7 +2,7 @@
 
 import { readPixels } from "./pixels.js";
 
-const SHOWN = 3; // labels a picture
+const SHOWN = 3; // labels per picture
 
 const files = document.querySelector("#files");
 const drop = document.querySelector("#drop");

@@ -30,7 +30,7 @@ from imageshards.pipeline.sources.readers import (
 from imageshards.pipeline.sources.readers.entries import Entry
 from imageshards.pipeline.sources.table import NotReadableError, Table
 
-# A whole JSON document, a list of entries (of a JSON list, or a document a line), any other text.
+# A whole JSON document, a list of entries (of a JSON list, or one document per line), any other text.
 DOCUMENTS: tuple[Callable[[Any], Table | None], ...] = (coco.read, datumaro.read, mapping.read)
 ENTRIES: tuple[Callable[[list[Entry]], Table | None], ...] = (
     label_studio.read,
@@ -130,7 +130,7 @@ def _first(readers: Any, content: Any) -> Table | None:
 
 
 def _is_lines(text: str) -> bool:
-    """Says whether a .json file holds a document a line."""
+    """Says whether a .json file holds one document per line."""
     first, _, rest = text.lstrip().partition("\n")
     return first.startswith("{") and first.rstrip().endswith("}") and rest.lstrip().startswith("{")
 

@@ -31,7 +31,7 @@ def _row(item: dict[str, Any], job: str) -> dict[Role, str | None]:
 
 
 def _several(classes: Any, names: Any) -> str | None:
-    """Returns the names of the classes of a job with several labels an image."""
+    """Returns the names of the classes of a job with several labels per image."""
     if not isinstance(classes, list) or not isinstance(names, dict):
         return text_of(classes)
     return "|".join(text_of(names.get(str(number))) or str(number) for number in classes) or None

@@ -13,7 +13,7 @@ _TEXT = pa.large_string()
 
 
 def read(item: Any, read_part: Callable[[Any], Table | None]) -> Table | None:
-    """Returns the table of all splits, with a column that says which; None where the keys are no splits.
+    """Returns the table of all splits, with a column that says which; None where the keys are not splits.
 
     `read_part` reads what stands under one split.
     """

@@ -30,7 +30,7 @@ def read(item: Any) -> Table | None:
     if several:
         raise NotReadableError(
             f"{len(several)} of its {len(item['images'])} images have annotations of several categories, as for object"
-            " detection; a label an image is needed"
+            " detection; one label per image is needed"
         )
     return records(
         (number, {"file": text_of(image.get("file_name")), "label": next(iter(labels[str(image.get("id"))]), None)})

@@ -12,12 +12,12 @@ def read(text: str) -> Table | None:
     """Returns the table of an export; None where the document is none.
 
     Raises:
-      NotReadableError: the text is no XML, or one that would expand without bound.
+      NotReadableError: the text is not XML, or one that would expand without bound.
     """
     try:
         root = defusedxml.ElementTree.fromstring(text)
     except (ParseError, DefusedXmlException, ValueError) as error:
-        raise NotReadableError(f"it is no XML that can be read: {error}") from error
+        raise NotReadableError(f"it is not XML that can be read: {error}") from error
     images = list(root.iter("image"))
     if root.tag != "annotations" or not images:
         return None

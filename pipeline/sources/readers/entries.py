@@ -1,4 +1,4 @@
-"""JSON: documents, and a document a line, as entries; and the table of a plain list of objects."""
+"""JSON: documents, and one document per line, as entries; and the table of a plain list of objects."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def lines(text: str) -> tuple[list[Entry], list[tuple[int, str]]]:
         try:
             entries.append((number, json.loads(line)))
         except (ValueError, RecursionError) as error:
-            damaged.append((number, f"the line is no JSON: {_words(error)}"))
+            damaged.append((number, f"the line is not JSON: {_words(error)}"))
     if damaged and not entries:
         raise NotReadableError(f"line {damaged[0][0]}: {damaged[0][1]}")
     return entries, damaged
@@ -65,7 +65,7 @@ def cells(row: Any) -> list[str | None]:
 
 
 def text_of(value: Any) -> str | None:
-    """Returns a scalar as the text that a person would write; None for null, NaN and what is no scalar.
+    """Returns a scalar as the text that a person would write; None for null, NaN and what is not a scalar.
 
     A list of one is its only item, and an object with a name, such as {"displayName": "cat"}, that name.
     """

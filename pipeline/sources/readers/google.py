@@ -1,4 +1,4 @@
-"""Google's exports a line: Vertex AI, and the data labelling service before it."""
+"""Google's exports with one line per image: Vertex AI, and the data labelling service before it."""
 
 from typing import Any
 

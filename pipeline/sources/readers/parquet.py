@@ -18,7 +18,7 @@ def read(content: bytes) -> Table:
     try:
         table = pq.read_table(io.BytesIO(content))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise NotReadableError(f"it is no Parquet file that can be read: {error}") from error
+        raise NotReadableError(f"it is not a Parquet file that can be read: {error}") from error
     pictures = [field.name for field in table.schema if _holds_bytes(field.type)]
     if pictures:
         raise NotReadableError(

@@ -33,14 +33,14 @@ def read(text: str) -> Table:
 
 
 def refuse_names(text: str) -> None:
-    """Refuses a text that names pictures and is no table.
+    """Refuses a text that names pictures and is not a table.
 
     Raises:
       NotReadableError: most lines name one.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if sum(_NAMES_PICTURE.search(line) is not None for line in lines[:_SAMPLE]) * 2 > len(lines[:_SAMPLE]):
-        raise NotReadableError("it names pictures, and is no table; write it as CSV or JSON")
+        raise NotReadableError("it names pictures, and is not a table; write it as CSV or JSON")
 
 
 def read_lst(text: str) -> Table:
