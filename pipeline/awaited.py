@@ -1,11 +1,14 @@
 """Whether somebody still waits for a job.
 
 On a cluster its workers may outlive the process that started it, and not every runner cancels when it is asked to. So
-a job leaves its name in the work folder while it is awaited; workers look before each piece of work, and end where
-they find another name or none.
+a job leaves its name in the work folder while it is awaited; workers look before each piece of work, in a bucket every
+few seconds, and end where they find another name or none.
 """
 
 import contextlib
+import dataclasses
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from imageshards.pipeline import storage
 from imageshards.pipeline.errors import JobError
 
 _FILE = "awaited"
+_SECONDS = 5
 
 
 @contextlib.contextmanager
@@ -26,11 +30,25 @@ def awaited(work: Path, job: str) -> Iterator[None]:
             storage.write(work / _FILE, b"")
 
 
-def check_awaited(work: Path, job: str) -> None:
-    """Raises JobError unless the job is awaited."""
-    try:
-        name = storage.read(work / _FILE).decode(errors="replace")
-    except FileNotFoundError:
-        name = ""
-    if name != job:
-        raise JobError(f"{work}: nobody awaits this job any more: it was stopped, or the same was started again")
+@dataclasses.dataclass
+class Watch:
+    """A worker's eye on whether the job of this name is still awaited."""
+
+    work: Path
+    job: str
+    _looked: float = -math.inf
+
+    def check(self) -> None:
+        """Raises JobError unless the job is awaited, as far as this was looked at: a bucket's every answer costs."""
+        now = time.monotonic()
+        if storage.is_bucket(self.work) and now - self._looked < _SECONDS:
+            return
+        self._looked = now
+        try:
+            name = storage.read(self.work / _FILE).decode(errors="replace")
+        except FileNotFoundError:
+            name = ""
+        if name != self.job:
+            raise JobError(
+                f"{self.work}: nobody awaits this job any more: it was stopped, or the same was started again"
+            )

@@ -34,11 +34,12 @@ Staged = tuple[FactRow, bytes | None]
 # A chunk that is staged, and its facts.
 Done = tuple[Chunk, pa.RecordBatch]
 
-# So much is one thread's task: small images share the cost of the hand-over, large ones spread over the threads.
+# So much is one thread's task: small images share the cost of the hand-over, large ones spread over the threads. In a
+# bucket each is a task of its own, for there it is waiting that takes the time.
 _SLICE_BYTES = 1 << 18
 _SLICE_IMAGES = 32
 
-# Images smaller than this decode so quickly that threads would only wait for each other's Python.
+# Images on a disk smaller than this decode so quickly that threads would only wait for each other's Python.
 _INLINE_BYTES = 2048
 _PIXEL_BYTES = 8  # of the largest kind that is read, 16-bit RGBA; a larger file is not a picture of --max-pixels
 
@@ -137,11 +138,12 @@ class Stager:
 
     def stage(self, chunk: Chunk, sources: list[SourceRow]) -> Iterator[Done]:
         """Begins a chunk; yields those that are done by now."""
-        slices = list(_slices(sources))
+        remote = storage.is_bucket(self._staging.originals.root)
+        slices = list(_slices(sources, 1 if remote else _SLICE_IMAGES))
         closing = contextlib.ExitStack()
         file = closing.enter_context(storage.create(self._staging.staged(chunk)))
         opened = _Open(chunk, file, closing, len(slices))
-        inline = sum(source.size for source in sources) < _INLINE_BYTES * len(sources)
+        inline = not remote and sum(source.size for source in sources) < _INLINE_BYTES * len(sources)
         for images in slices:
             work = functools.partial(self._stage_slice, images)
             self._under_way.append((opened, work if inline else self._threads.submit(work).result))
@@ -187,13 +189,13 @@ class Stager:
             yield opened.chunk, write_facts(self._staging.facts(opened.chunk), opened.facts)
 
 
-def _slices(sources: list[SourceRow]) -> Iterator[list[SourceRow]]:
+def _slices(sources: list[SourceRow], most: int) -> Iterator[list[SourceRow]]:
     piece: list[SourceRow] = []
     size = 0
     for source in sources:
         piece.append(source)
         size += source.size
-        if size >= _SLICE_BYTES or len(piece) == _SLICE_IMAGES:
+        if size >= _SLICE_BYTES or len(piece) == most:
             yield piece
             piece, size = [], 0
     if piece:

@@ -18,7 +18,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imageshards.pipeline import plan, shards, storage
-from imageshards.pipeline.awaited import check_awaited
+from imageshards.pipeline.awaited import Watch
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, SourceRow, read_chunks, read_sources
 from imageshards.pipeline.index import count_pieces, read_piece
@@ -41,9 +41,10 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         self._sources = read_sources(self._staging.sources)
         self._stager = Stager(self._staging)
+        self._watch = Watch(self._staging.work, self._staging.job)
 
     def process(self, chunk: Chunk) -> Iterator[Rows]:
-        check_awaited(self._staging.work, self._staging.job)
+        self._watch.check()
         sources = self._sources.get_batch(chunk.number)
         facts = resume_chunk(chunk, sources, self._staging)
         if facts is not None:
@@ -183,11 +184,12 @@ class _Write(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._chunks = read_chunks(self._staging.chunks)
+        self._watch = Watch(self._staging.work, self._staging.job)
 
     def process(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
         staging, version = self._staging, self._staging.version
-        check_awaited(staging.work, staging.job)
+        self._watch.check()
         path = version.unpublished / shard.name(version.name)
         with storage.made_here(path, staging.work) as here:
             offsets = shards.write_shard(here, rows, lambda number: staging.staged(self._chunks[number]))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow_datasets as tfds
 
-from imageshards.pipeline import facts, job, storage
+from imageshards.pipeline import awaited, facts, job, storage
 from imageshards.pipeline.__main__ import main
 from imageshards.pipeline.checksums import file_checksum, read_checksums
 from imageshards.pipeline.errors import JobError
@@ -36,7 +36,9 @@ class Counting:
         self.requests: Requests = collections.Counter()
 
     def __call__(self, environment: dict[str, Any], start: Any) -> Any:
-        kind = next((part for part in ("/raw/", "/staged/", "/1.0.0/") if part in environment["PATH_INFO"]), "")
+        kind = next(
+            (part for part in ("/raw/", "/staged/", "/1.0.0/", "/awaited") if part in environment["PATH_INFO"]), ""
+        )
         self.requests[f"{environment['REQUEST_METHOD']} {kind or 'other'}"] += 1
         return self._application(environment, start)
 
@@ -108,8 +110,11 @@ def download(version: Path, folder: Path) -> Path:
 Bucket = tuple[str, Requests]
 
 
-def test_a_bucket_in_and_out_gives_what_folders_give(tmp_path: Path, bucket: Bucket, capsys: Any) -> None:
+def test_a_bucket_in_and_out_gives_what_folders_give(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     url, requests = bucket
+    monkeypatch.setattr(awaited, "_SECONDS", 3600)
     root = draw_tree(tmp_path / "raw", [f"{label}/é {n}.png" for label in ("cat", "dog") for n in range(IMAGES // 2)])
     (root / "cat/bad.png").write_text("words")
     upload(root, f"{url}/raw")
@@ -121,6 +126,7 @@ def test_a_bucket_in_and_out_gives_what_folders_give(tmp_path: Path, bucket: Buc
         assert requests["GET /raw/"] == IMAGES + 2  # one for each image, and one to show what was rejected
         assert requests["HEAD /raw/"] == 0
         assert sum(count for what, count in requests.items() if "staged" in what) <= 12, requests  # of 1 chunk
+        assert requests["GET /awaited"] == 2  # before the first chunk, and before the first of 6 shards
 
     assert run(str(root), "--out", str(tmp_path / "here"), "--dataset", "pets", "--shards", "2") == 0
     version = storage.place(f"{url}/data/pets/1.0.0")
@@ -139,6 +145,24 @@ def test_a_bucket_in_and_out_gives_what_folders_give(tmp_path: Path, bucket: Buc
     )
     assert tfds.builder_from_directory(str(there)).info.splits.total_num_examples == IMAGES
     assert storage.names(storage.place(f"{url}/data/pets")) == ["1.0.0"]
+
+
+def test_the_smallest_pictures_of_a_bucket_are_read_side_by_side(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, _ = bucket
+    root = draw_tree(tmp_path / "raw", [f"{label}/{n}.png" for label in ("cat", "dog") for n in range(4)], size=(8, 8))
+    assert max(path.stat().st_size for path in root.rglob("*.png")) < 1000
+    upload(root, f"{url}/raw")
+    meeting = threading.Barrier(4)
+    read = Originals.read
+
+    def waits_for_three_others(self: Originals, *listed: Any) -> bytes:
+        meeting.wait(60)
+        return read(self, *listed)
+
+    monkeypatch.setattr(Originals, "read", waits_for_three_others)
+    assert run(f"{url}/raw", "--out", str(tmp_path / "data"), "--workers", "4", "--size", "8") == 0
 
 
 def test_a_version_in_a_bucket_is_never_replaced_and_its_pictures_are_used_again(

@@ -16,7 +16,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from imageshards.pipeline.__main__ import parse
 from imageshards.pipeline.api import plan_jobs, run_job
-from imageshards.pipeline.awaited import awaited, check_awaited
+from imageshards.pipeline.awaited import Watch, awaited
 from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.failures import in_words
 from imageshards.pipeline.host import interrupted_by_signals
@@ -166,13 +166,13 @@ def test_a_failure_elsewhere_is_the_sentence_of_the_worker_or_the_runner(said: s
 
 def test_workers_end_when_nobody_awaits_them_or_the_same_job_began_again(tmp_path: Path) -> None:
     with awaited(tmp_path, "one"):
-        check_awaited(tmp_path, "one")
+        Watch(tmp_path, "one").check()
         with awaited(tmp_path, "two"):
-            check_awaited(tmp_path, "two")
+            Watch(tmp_path, "two").check()
             with pytest.raises(JobError, match="nobody awaits this job any more"):
-                check_awaited(tmp_path, "one")
+                Watch(tmp_path, "one").check()
     with pytest.raises(JobError, match="nobody awaits this job any more"):
-        check_awaited(tmp_path, "two")
+        Watch(tmp_path, "two").check()
 
 
 def test_an_interrupt_cancels_a_job_elsewhere_and_its_workers_do_no_more(tmp_path: Path) -> None:
