@@ -2,7 +2,9 @@
 
 import csv
 import json
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -311,3 +313,22 @@ def test_files_about_a_picture_each_are_named(tmp_path: Path) -> None:
     (tmp_path / "images/2.json").write_text('{"label": "dog"}')
     with pytest.raises(UserError, match=r"2 files such as images/1.json are each about a picture"):
         understood(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_in_any_script_and_unicode_form_find_their_files(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    names = ("bär 1.jpg", "été/2.jpg", "写真/３.jpg", "4.jpg")
+    tree(tmp_path, *names)
+    rows = "".join(f"{unicodedata.normalize(form, name)},{label}\n" for name, label in zip(names, "aabb", strict=True))
+    (tmp_path / "t.csv").write_text(f"file,label\n{rows}", encoding="utf-8")
+    reading = understood(tmp_path, layout="manifest")
+    assert labels_by_key(reading) == dict(zip(names, "aabb", strict=True))
+    assert not any("name their files" in note for note in reading.notes)
+
+
+def test_numbers_that_lost_their_zeros_find_their_files(tmp_path: Path) -> None:
+    tree(tmp_path, "0001.jpg", "0002.jpg", "010.jpg", "10.jpg")
+    (tmp_path / "t.csv").write_text("id,label\n1,cat\n2,dog\n10,cat\n010,dog\n")
+    reading = understood(tmp_path)
+    assert labels_by_key(reading) == {"0001.jpg": "cat", "0002.jpg": "dog", "010.jpg": "dog", "10.jpg": "cat"}
+    assert "2 rows of t.csv name their files without leading zeros" in reading.notes

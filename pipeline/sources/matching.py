@@ -12,7 +12,7 @@ import posixpath
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,8 @@ from imageshards.pipeline.sources.names import folder_split, is_container
 
 _BUCKET = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/]*/")
 _ELSEWHERE = re.compile(r"\A(/|[A-Za-z][A-Za-z0-9+.-]*:)")  # a root, a drive, a bucket
-_UPLOAD = re.compile(r"\A[0-9a-f]{5,36}(?:-[0-9a-f]{4,12})*[-_](?=.)", re.IGNORECASE)
+_PREFIX = r"[0-9a-f]{5,36}(?:-[0-9a-f]{4,12})*[-_]"
+_UPLOAD = re.compile(rf"\A{_PREFIX}(?=.)", re.IGNORECASE)
 _LOCAL_FILES = re.compile(r"\A.*[?&]d=")  # Label Studio's /data/local-files/?d=images/1.jpg
 
 # How a name fits, the nearest first; what a user is told of it.
@@ -34,9 +35,11 @@ _WAYS = (
     "without its extension",
     "without its extension, and in other case",
     "with another extension",
+    "without leading zeros",
     "with what an upload puts before the name",
 )
-_EXACT, _CASE, _STEM, _STEM_CASE, _OTHER_SUFFIX, _UPLOADED = range(len(_WAYS))
+_EXACT, _CASE, _STEM, _STEM_CASE, _OTHER_SUFFIX, _ZEROS, _UPLOADED = range(len(_WAYS))
+_BLOCK = 1 << 16  # names that are looked for at a time
 
 
 @dataclasses.dataclass
@@ -95,22 +98,25 @@ class Names:
 
     def _by_end(self, paths: pa.Array, numbers: np.ndarray, base: str, split: str | None, found: Found) -> None:
         """Finds the files of names that are not paths from here."""
-        texts = paths.to_pylist()
-        elsewhere = [parts.folders for text in texts if text and (parts := _Parts.of(text)).elsewhere]
-        shared = len(posixpath.commonprefix(elsewhere)) if len(elsewhere) > 1 else 0
-        for number, text in zip(numbers.tolist(), texts, strict=True):
-            if not text:
-                found.failures[number] = (Reason.ROW_NO_FILE, "is not a file: the cell is blank")
-                continue
-            place, way, reason, words = self._nearest(text, base, split, shared)
-            if place < 0:
-                found.failures[number] = (reason, words)
-            else:
-                found.places[number] = place
-                if way:
-                    found.ways[way] += 1
+        shared = _shared_folders(paths)
+        for start in range(0, len(paths), _BLOCK):
+            texts = paths.slice(start, _BLOCK).to_pylist()
+            alike = self._alike({_Parts.of(written).name for text in texts for written, _ in _spellings(text)})
+            for number, text in zip(numbers[start : start + _BLOCK].tolist(), texts, strict=True):
+                if not text:
+                    found.failures[number] = (Reason.ROW_NO_FILE, "is not a file: the cell is blank")
+                    continue
+                place, way, reason, words = self._nearest(text, base, split, shared, alike)
+                if place < 0:
+                    found.failures[number] = (reason, words)
+                else:
+                    found.places[number] = place
+                    if way:
+                        found.ways[way] += 1
 
-    def _nearest(self, text: str, base: str, split: str | None, shared: int) -> tuple[int, str, Reason, str]:
+    def _nearest(
+        self, text: str, base: str, split: str | None, shared: int, alike: "_Alike"
+    ) -> tuple[int, str, Reason, str]:
         for written, note in _spellings(text):
             parts = _Parts.of(written)
             if ".." in parts.folders:
@@ -118,7 +124,7 @@ class Names:
                 if parts.elsewhere or inside.startswith("../"):
                     return -1, "", Reason.ROW_OUTSIDE, "lies outside SRC"
                 parts = _Parts.of(inside)
-            best = self._fitting(parts, shared)
+            best = self._fitting(parts, shared, alike)
             if split and len(best) > 1:
                 best = [fit for fit in best if folder_split(self._images[fit[1]].as_py()) == split] or best
             if len(best) == 1:
@@ -131,11 +137,11 @@ class Names:
                 return -1, "", Reason.ROW_AMBIGUOUS, words
         return -1, "", Reason.ROW_NO_FILE, "is not in SRC"
 
-    def _fitting(self, parts: "_Parts", shared: int) -> list[tuple[int, int, bool]]:
+    def _fitting(self, parts: "_Parts", shared: int, alike: "_Alike") -> list[tuple[int, int, bool]]:
         """Returns the files that fit equally well: the way, the place, and whether the folders differ."""
         best: list[tuple[int, int, bool]] = []
         rank = (len(_WAYS), 0)
-        for place in self._alike(parts.name):
+        for place in dict.fromkeys(place for form in _forms(parts.name) for place in alike.get(form, ())):
             folder, _, name = self._images[place].as_py().rpartition("/")
             way = _way(parts.name, name)
             folders = folder.split("/") if folder else []
@@ -148,39 +154,34 @@ class Names:
                 best.append((way, place, parts.elsewhere or folders != parts.folders))
         return best
 
-    def _alike(self, name: str) -> Iterator[int]:
-        """Yields the places of images whose name might be meant."""
-        stem = posixpath.splitext(name)[0]
-        seen: set[int] = set()
-        for form in dict.fromkeys((_plain(name), _plain(stem), _plain(_UPLOAD.sub("", stem)))):
-            codes, starts, order = self._by_stem
-            code = codes.get(form)
-            if code is not None:
-                for place in order[starts[code] : starts[code + 1]].tolist():
-                    if place not in seen:
-                        seen.add(place)
-                        yield place
-        yield from (place for place in self._uploads.get(_plain(stem), ()) if place not in seen)
-
-    @functools.cached_property
-    def _by_stem(self) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-        """The images in the order of their names without folder and extension, and where each such name starts."""
-        names = pc.utf8_lower(pc.replace_substring_regex(self._images, r"^(?:.*/)?([^/]+?)(?:\.[^./]*)?$", r"\1"))
-        coded = names.dictionary_encode()
-        codes = coded.indices.to_numpy(zero_copy_only=False)
-        order = np.argsort(codes, kind="stable")
-        starts = np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))
-        return {name: code for code, name in enumerate(coded.dictionary.to_pylist())}, starts, order
-
-    @functools.cached_property
-    def _uploads(self) -> dict[str, list[int]]:
-        """The images whose own name has what an upload puts before it, by the name without."""
+    def _alike(self, names: Iterable[str]) -> "_Alike":
+        """Returns the images whose name might be meant by one of `names`, by what they have in common with it."""
+        forms = pa.array(sorted({form for name in names for form in _forms(name)}), pa.large_string())
         found: dict[str, list[int]] = collections.defaultdict(list)
-        prefixed = pc.match_substring_regex(self._images, r"(?i)(^|/)[0-9a-f]{5,36}[-_][^/]+$")
-        for place in np.flatnonzero(prefixed.to_numpy(zero_copy_only=False)).tolist():
-            stem = posixpath.splitext(posixpath.basename(self._images[place].as_py()))[0]
-            found[_plain(_UPLOAD.sub("", stem))].append(place)
+        for places, stems in self._stems:
+            at = np.flatnonzero(pc.is_in(stems, forms).to_numpy(zero_copy_only=False))
+            here = at if places is None else places[at]
+            for place, stem in zip(here.tolist(), stems.take(pa.array(at)).to_pylist(), strict=True):
+                found[stem].append(place)
         return found
+
+    @functools.cached_property
+    def _stems(self) -> list[tuple[np.ndarray | None, pa.Array]]:
+        """The images' names without folder and extension, in small letters; and without what may be missing in a table.
+
+        That is what an upload puts before a name, and zeros before a number: of the images that have it, with places.
+        """
+        stems = pc.utf8_lower(pc.replace_substring_regex(self._images, r"^(?:.*/)?([^/]+?)(?:\.[^./]*)?$", r"\1"))
+        less: list[tuple[np.ndarray | None, pa.Array]] = [(None, stems)]
+        for pattern in (rf"^{_PREFIX}(.)", r"^0+([0-9]+)$"):
+            has = pc.match_substring_regex(stems, pattern)
+            if has.true_count:
+                places = np.flatnonzero(has.to_numpy(zero_copy_only=False))
+                less.append((places, pc.replace_substring_regex(stems.filter(has), pattern, r"\1")))
+        return less
+
+
+_Alike = Mapping[str, Sequence[int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,14 +205,38 @@ def _as_paths(names: pa.Array, root: str) -> pa.Array:
     paths = pc.fill_null(pc.utf8_trim_whitespace(names), "")
     if pc.any(pc.match_substring(paths, "\\")).as_py():
         paths = pc.replace_substring(paths, "\\", "/")
-    if not pc.all(pc.string_is_ascii(paths)).as_py():
-        paths = pc.utf8_normalize(paths, "NFC")
+    plain = pc.string_is_ascii(paths)
+    if not pc.all(plain).as_py():
+        paths = _composed(paths, pc.invert(plain))
     if pc.any(pc.starts_with(paths, root)).as_py():
         paths = pc.replace_substring_regex(paths, "^" + re.escape(root), "")
     if pc.any(pc.match_substring_regex(paths, r"^\./|//|/\./")).as_py():
         paths = pc.replace_substring_regex(paths, r"^(\./+)+", "")
         paths = pc.if_else(pc.match_substring(paths, "://"), paths, pc.replace_substring_regex(paths, r"/(\.?/)+", "/"))
     return paths
+
+
+def _composed(paths: pa.Array, which: pa.BooleanArray) -> pa.Array:
+    """Returns paths, some of them put into Unicode's form C. (Arrow's utf8_normalize takes characters apart only.)"""
+    written = (unicodedata.normalize("NFC", text) for text in paths.filter(which).to_pylist())
+    return pc.replace_with_mask(paths, which, pa.array(written, paths.type))
+
+
+def _shared_folders(paths: pa.Array) -> int:
+    """Returns how many folders all paths of another machine, or of a bucket, begin with."""
+    elsewhere = paths.filter(pc.match_substring_regex(paths, _ELSEWHERE.pattern))
+    if len(elsewhere) < 2:
+        return 0
+    bounds = pc.min_max(elsewhere)  # what the first and the last have in common, all have
+    first, last = (_Parts.of(bounds[name].as_py()).folders for name in ("min", "max"))
+    return len(posixpath.commonprefix([first, last]))
+
+
+def _forms(name: str) -> list[str]:
+    """Returns what the stem of a file may be that is meant by a name, in small letters."""
+    stem = posixpath.splitext(name)[0]
+    bare = _UPLOAD.sub("", stem)
+    return [_plain(form) for form in dict.fromkeys((name, stem, bare, stem.lstrip("0") or "0"))]
 
 
 def _spellings(text: str) -> Iterator[tuple[str, str]]:
@@ -240,6 +265,8 @@ def _way(written: str, name: str) -> int | None:
         return None  # "1.5" is not "1.jpg"
     if _plain(written_stem) == _plain(stem):
         return _OTHER_SUFFIX
+    if _number(written_stem) is not None and _number(written_stem) == _number(stem):
+        return _ZEROS
     both = {_plain(_UPLOAD.sub("", written_stem)), _plain(written_stem)} & {_plain(_UPLOAD.sub("", stem)), _plain(stem)}
     return _UPLOADED if both else None
 
@@ -261,6 +288,11 @@ def _agreement(parts: _Parts, folders: Sequence[str], shared: int) -> int | None
 def _common_end(first: Sequence[str], second: Sequence[str]) -> int:
     pairs = zip(reversed(first), reversed(second), strict=False)
     return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+
+
+def _number(stem: str) -> str | None:
+    """Returns a number without zeros before it; None where a name is none."""
+    return (stem.lstrip("0") or "0") if stem.isascii() and stem.isdigit() else None
 
 
 def _plain(name: str) -> str:
