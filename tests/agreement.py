@@ -90,8 +90,8 @@ def main(run: Path, pictures: Path) -> None:
     same = seen.probabilities.argmax(axis=1) == known.probabilities.argmax(axis=1)
     print(f"pictures                       {len(files):,}")
     print(f"the same first label           {same.mean():.1%}")
-    print(f"probabilities within {CLOSE}      {(apart <= CLOSE).mean():.1%} (median {np.median(apart):.4f})")
-    print(f"the furthest apart             {apart.max():.3f}, {files[int(apart.argmax())]}")
+    print(f"probabilities within {CLOSE}      {(apart <= CLOSE).mean():.1%} (median {np.median(apart):.1g})")
+    print(f"the furthest apart             {apart.max():.1g}, {files[int(apart.argmax())]}")
     print(f"the same word on strangers     {(seen.unlike == known.unlike).mean():.1%}")
 
 

@@ -1,5 +1,6 @@
 """The page that `--export web` makes: its files, and in a real browser what it says beside imageshards-predict."""
 
+import base64
 import contextlib
 import json
 import re
@@ -21,10 +22,10 @@ from keras import layers
 
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.source import UserError
-from imageshards.train import train
+from imageshards.train import train, web_export
 from imageshards.train.novelty import Novelty
 from imageshards.train.prediction import Classifier, read_pixels
-from imageshards.train.web_export import write_page
+from imageshards.train.web_export import reading, write_page
 from imageshards.train.web_runtime import VERSION, Runtime, read_runtime
 
 LITERT = Path(__file__).parents[1] / "build/npm/node_modules/@litertjs"
@@ -143,6 +144,42 @@ def predicted(classifier: Classifier, pictures: list[Path]) -> Answers:
     pixels = [read_pixels(path, classifier.normalization) for path in pictures]
     probabilities, unlike = classifier.ask(np.array(pixels))
     return Answers(probabilities, np.array(unlike))
+
+
+READ = """async ([picture, how]) => {
+    const { readPixels } = await import("./pixels.js");
+    return [...await readPixels(new Blob([Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0))]), how)];
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, as in apt-get install chromium, and it is not here")
+@pytest.mark.parametrize(
+    "how",
+    [
+        Normalization(size=48),
+        Normalization(size=30, color="gray", fit="pad", pad_color="#123456", quality=40),
+        Normalization(size=50, fit="stretch", encoding="png"),
+    ],
+    ids=["crop", "pad", "stretch"],
+)
+def test_the_page_reads_the_very_pixels_of_the_records(
+    how: Normalization, pictures: list[Path], visit: Visit, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (440, 430), np.uint8)
+    large = save(Image.fromarray(noise), tmp_path / "large.jpg")
+    with served(Path(web_export.__file__).with_name("web")) as address:
+        visit.page.goto(f"{address}pixels.js")
+        for path in [*pictures, large]:
+            picture = base64.b64encode(path.read_bytes()).decode()
+            seen = np.array(visit.page.evaluate(READ, [picture, reading(how)]), np.int16)
+            known = read_pixels(path, how)
+            assert not isinstance(known, str)
+            apart = np.abs(seen - known.ravel())
+            if path.stem in ("2", "4", "5", "gray", "lossless"):
+                assert apart.max() == 0
+            else:  # decoded at a reduced scale, turned or transparent: rounded more than once
+                assert apart.mean() < (2 if how.encoding == "jpeg" else 0.5)
 
 
 class TestInABrowser:

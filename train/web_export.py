@@ -13,6 +13,7 @@ import jinja2
 import keras
 from PIL import ImageColor
 
+from imageshards.pipeline.images import Normalization
 from imageshards.train.models import with_similarity
 from imageshards.train.prediction import Classifier
 from imageshards.train.web_runtime import INTEGRITY, MODULES, VERSION, Runtime
@@ -78,14 +79,20 @@ def _import_map(runtime: Runtime) -> str:
 
 def _settings(classifier: Classifier, runtime: Runtime) -> dict[str, Any]:
     """Returns model.json: what the page's scripts have to know."""
-    normalization = classifier.normalization
     return {
         "labels": list(classifier.labels),
+        **reading(classifier.normalization),
+        "threshold": None if classifier.novelty is None else classifier.novelty.threshold,
+        "runtime": {runtime.url(name): value for name, value in INTEGRITY.items() if name not in MODULES.values()},
+    }
+
+
+def reading(normalization: Normalization) -> dict[str, Any]:
+    """Returns what pixels.js has to know to read a picture as the records job does."""
+    return {
         "size": normalization.size,
         "color": normalization.color,
         "fit": normalization.fit,
         "padColor": ImageColor.getcolor(normalization.pad_color, "RGB"),
         "quality": normalization.quality if normalization.encoding == "jpeg" else None,
-        "threshold": None if classifier.novelty is None else classifier.novelty.threshold,
-        "runtime": {runtime.url(name): value for name, value in INTEGRITY.items() if name not in MODULES.values()},
     }
