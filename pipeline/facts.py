@@ -216,15 +216,25 @@ def write_facts(path: Path, rows: Sequence[FactRow]) -> pa.RecordBatch:
     facts = pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, FACTS, strict=True)], schema=FACTS
     )
-    buffer = pa.BufferOutputStream()
-    with pa.ipc.new_file(buffer, FACTS) as writer:
-        writer.write_batch(facts)
-    storage.write(path, buffer.getvalue().to_pybytes())
+    write_batch(path, facts)
     return facts
 
 
 def read_facts(path: Path) -> pa.RecordBatch:
     """Reads a chunk's facts."""
+    return read_batch(path)
+
+
+def write_batch(path: Path, rows: pa.RecordBatch) -> None:
+    """Writes rows as an Arrow file that is there whole, or not at all."""
+    buffer = pa.BufferOutputStream()
+    with pa.ipc.new_file(buffer, rows.schema) as writer:
+        writer.write_batch(rows)
+    storage.write(path, buffer.getvalue().to_pybytes())
+
+
+def read_batch(path: Path) -> pa.RecordBatch:
+    """Reads what write_batch wrote."""
     return pa.ipc.open_file(pa.BufferReader(storage.read(path))).get_batch(0)
 
 

@@ -1,11 +1,13 @@
 """index.parquet: one row per image, in the order of the keys; what is in the dataset and where it came from.
 
-It is joined, a chunk at a time, from the sources, what became of them, and where the shards put them. Here nothing may
-be lost: every source is in exactly one record, or has a reason.
+Workers join it, a piece of some chunks at a time, from the sources, what became of them, and where the shards put
+them; the pieces are put together where the job was started. Here nothing may be lost: every source is in exactly one
+record, or has a reason.
 """
 
 import collections
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ import pyarrow.parquet as pq
 from imageshards.pipeline import storage
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError
-from imageshards.pipeline.facts import INDEX, Chunk, Known, content_number, read_facts, read_sources
-from imageshards.pipeline.shards import OFFSETS, Offsets, ShardFacts
+from imageshards.pipeline.facts import INDEX, Chunk, Known, content_number, read_batch, read_facts, write_batch
+from imageshards.pipeline.shards import Placed
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
 from imageshards.pipeline.versions import read_labels
 
 NAME = "index.parquet"
-_ROW_GROUP = 1 << 16
+PIECE_CHUNKS = 256
 
 
 class Statistics:
@@ -97,42 +99,35 @@ class Statistics:
         }
 
 
-def write_index(
-    path: Path, staging: Staging, chunks: Sequence[Chunk], written: Sequence[tuple[ShardFacts, Offsets]]
-) -> Statistics:
-    """Writes index.parquet and returns its counts.
+def pieces(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Sequence[Chunk]]]:
+    """Yields the number of each piece of the index, and its chunks."""
+    for start in range(0, len(chunks), PIECE_CHUNKS):
+        yield start // PIECE_CHUNKS, chunks[start : start + PIECE_CHUNKS]
+
+
+def write_piece(
+    number: int,
+    chunks: Sequence[Chunk],
+    placed: Iterable[Placed],
+    sources: pa.RecordBatchFileReader,
+    staging: Staging,
+) -> None:
+    """Leaves the index rows of some chunks, and their rejects, for the publishing step.
+
+    `placed` says of every image of these chunks, and of no other, where it came to lie.
 
     Raises:
       LostError: a source is neither in a record nor rejected, or is in two.
     """
-    statistics = Statistics(staging.labels)
-    with storage.create(path) as file, pq.ParquetWriter(file, INDEX, compression="zstd") as writer:
-        group: list[pa.RecordBatch] = []
-        for rows in _joined(staging, chunks, written, statistics.rejected):
-            statistics.add(rows)
-            group.append(rows)
-            if sum(map(len, group)) >= _ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(group))
-                group = []
-        writer.write_table(pa.Table.from_batches(group, INDEX))
-    return statistics
-
-
-def _joined(
-    staging: Staging,
-    chunks: Sequence[Chunk],
-    written: Sequence[tuple[ShardFacts, Offsets]],
-    rejected: list[Rejected],
-) -> Iterator[pa.RecordBatch]:
-    """Yields the index rows of each chunk, and appends its rejects to `rejected`."""
-    offsets = np.concatenate([np.zeros(0, OFFSETS), *(offsets for _, offsets in written)])
-    shard_of = np.repeat(np.arange(len(written)), [len(offsets) for _, offsets in written])
+    of_shards = list(placed)
+    offsets = np.concatenate([shard.offsets for shard in of_shards])
+    shard_of = np.repeat(np.arange(len(of_shards)), [len(shard.offsets) for shard in of_shards])
     order = np.lexsort((offsets["row"], offsets["chunk"]))
     offsets, shard_of = offsets[order], shard_of[order]
-    names = pa.array([facts.name for facts, _ in written])
-    splits = pa.array([facts.split for facts, _ in written])
-    sources = read_sources(staging.sources)
-    edges = np.searchsorted(offsets["chunk"], np.arange(len(chunks) + 1))
+    names = pa.array([shard.name for shard in of_shards])
+    splits = pa.array([shard.split for shard in of_shards])
+    edges = np.searchsorted(offsets["chunk"], [*(chunk.number for chunk in chunks), chunks[-1].number + 1])
+    rows, rejected = [], []
     for chunk, start, end in zip(chunks, edges, edges[1:], strict=False):
         batch, facts = sources.get_batch(chunk.number), read_facts(staging.facts(chunk))
         reasons = facts["reason"].to_pylist()
@@ -140,7 +135,7 @@ def _joined(
         if len(batch) != len(facts) or not np.array_equal(offsets["row"][start:end], good):
             raise LostError(f"chunk {chunk.number}: {len(good)} of {len(batch)} images staged, {end - start} in shards")
         rejected += [
-            Rejected(batch["key"][row].as_py(), Reason(reason), facts["detail"][row].as_py())
+            (batch["key"][row].as_py(), reason, facts["detail"][row].as_py())
             for row, reason in enumerate(reasons)
             if reason is not None
         ]
@@ -150,7 +145,32 @@ def _joined(
         columns |= {name: facts[name].take(pa.array(good)) for name in Known._fields}
         columns |= {"split": splits.take(here), "shard": names.take(here)}
         columns |= {name: pa.array(at[name].astype(np.int64)) for name in ("offset", "length")}
-        yield pa.RecordBatch.from_pydict(columns, INDEX)
+        rows.append(pa.RecordBatch.from_pydict(columns, INDEX))
+    write_batch(_piece(staging, number), pa.concat_batches(rows))
+    storage.write(_rejected(staging, number), json.dumps(rejected).encode())
+
+
+def write_index(path: Path, staging: Staging, chunks: Sequence[Chunk]) -> Statistics:
+    """Puts the pieces of index.parquet together, each of them a row group, and returns its counts."""
+    statistics = Statistics(staging.labels)
+    with storage.create(path) as file, pq.ParquetWriter(file, INDEX, compression="zstd") as writer:
+        for number, _ in pieces(chunks):
+            rows = read_batch(_piece(staging, number))
+            statistics.add(rows)
+            writer.write_batch(rows)
+            statistics.rejected += [
+                Rejected(key, Reason(reason), detail)
+                for key, reason, detail in storage.read_json(_rejected(staging, number))
+            ]
+    return statistics
+
+
+def _piece(staging: Staging, number: int) -> Path:
+    return staging.work / "index" / f"{number:06d}.arrow"
+
+
+def _rejected(staging: Staging, number: int) -> Path:
+    return staging.work / "index" / f"{number:06d}.rejected.json"
 
 
 def read_statistics(version: Path) -> Statistics:

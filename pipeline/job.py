@@ -64,7 +64,7 @@ def build(
             _run(new_pipeline, staging, rules, None if options.redraw_splits else staging.previous)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(version.work))
-        statistics = write_index(version.unpublished / index.NAME, staging, read_chunks(staging.chunks), written)
+        statistics = write_index(version.unpublished / index.NAME, staging, read_chunks(staging.chunks))
         statistics.rejected += dataset.rejected
         try:
             _check(found, statistics, dataset.options)
@@ -78,26 +78,27 @@ def build(
             "normalization": normalization(options),
             "parameters": options.parameters(),
         }
-        return publish(staging, [facts for facts, _ in written], statistics, about)
+        return publish(staging, written, statistics, about)
 
 
 def _run(
     new_pipeline: "Callable[[], beam.Pipeline]", staging: Staging, rules: plan.Rules, splits_of: Path | None
 ) -> None:
-    """Stages the images, draws the splits and writes the shards: the part that runs on workers.
+    """Stages the images, draws the splits, writes the shards and the index's pieces: the part that runs on workers.
 
     What travels to them does not grow with the dataset: they read the tables.
     """
     # Only now: Beam's objects would lie among those of a million sources, and keep their memory.
     from imageshards.pipeline.runner import without_notebook_labels
-    from imageshards.pipeline.transforms import DrawSplits, StageChunks, WriteShards
+    from imageshards.pipeline.transforms import DrawSplits, StageChunks, WriteIndex, WriteShards
 
     with without_notebook_labels(), new_pipeline() as pipeline:
         _ = (
             pipeline
             | "Stage" >> StageChunks(staging, rules)  # ROWS
             | "Splits" >> DrawSplits(rules, splits_of)  # ROWS
-            | "Shards" >> WriteShards(staging, rules.shards)
+            | "Shards" >> WriteShards(staging, rules.shards)  # (piece of the index, Placed)
+            | "Index" >> WriteIndex(staging)
         )
 
 

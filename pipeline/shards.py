@@ -8,11 +8,11 @@ read.
 import dataclasses
 import errno
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,14 @@ class Shard:
     def name(self, dataset: str) -> str:
         """Returns TFDS's default file name."""
         return f"{dataset}-{SPLITS[self.split]}.tfrecord-{self.number:05d}-of-{self.of:05d}"
+
+
+class Placed(NamedTuple):
+    """Where some images of a shard came to lie."""
+
+    name: str
+    split: str
+    offsets: Offsets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,18 +133,12 @@ def check_shard(path: Path, split: str, images: int, labels: int, check: Check =
     return ShardFacts(path.name, split, count, message_bytes, digest.hexdigest())
 
 
-def save(work: Path, facts: ShardFacts, offsets: Offsets) -> None:
-    """Leaves a shard's facts and offsets for the publishing step."""
-    table = io.BytesIO()
-    np.save(table, offsets, allow_pickle=False)
-    storage.write(work / "shards" / f"{facts.name}.npy", table.getvalue())
+def save(work: Path, facts: ShardFacts) -> None:
+    """Leaves a shard's facts for the publishing step."""
     storage.write(work / "shards" / f"{facts.name}.json", json.dumps(dataclasses.asdict(facts)).encode())
 
 
-def load(work: Path) -> Iterator[tuple[ShardFacts, Offsets]]:
+def load(work: Path) -> Iterator[ShardFacts]:
     """Yields what the shards' writers left, in the order of the names."""
     for name in storage.names(work / "shards"):
-        if name.endswith(".json"):
-            path = work / "shards" / name
-            offsets = np.load(io.BytesIO(storage.read(path.with_suffix(".npy"))), allow_pickle=False)
-            yield ShardFacts(**storage.read_json(path)), offsets
+        yield ShardFacts(**storage.read_json(work / "shards" / name))

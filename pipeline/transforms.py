@@ -17,11 +17,10 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from imageshards.pipeline import plan, shards, storage
+from imageshards.pipeline import index, plan, shards, storage
 from imageshards.pipeline.awaited import Watch
 from imageshards.pipeline.chunks import Stager, Staging, resume_chunk
 from imageshards.pipeline.facts import Chunk, SourceRow, read_chunks, read_sources
-from imageshards.pipeline.index import count_pieces, read_piece
 from imageshards.pipeline.lookalikes import QUARTERS
 from imageshards.pipeline.plan import Rows, Rules, Totals
 from imageshards.pipeline.source import SPLITS
@@ -92,13 +91,13 @@ class ReadAssignments(beam.PTransform):  # type: ignore[misc]
         return (
             begin
             | beam.Impulse()
-            | "Pieces" >> beam.FlatMap(lambda _, version: range(count_pieces(version)), self.version)
+            | "Pieces" >> beam.FlatMap(lambda _, version: range(index.count_pieces(version)), self.version)
             | beam.Reshuffle()
             | "Read" >> beam.Map(self._read)
         )
 
     def _read(self, piece: int) -> Rows:
-        rows = read_piece(self.version, piece, _FOR_SPLITS)
+        rows = index.read_piece(self.version, piece, _FOR_SPLITS)
         return plan.previous_assignments(*(rows[name].to_pylist() for name in _FOR_SPLITS))
 
 
@@ -160,7 +159,10 @@ class DrawSplits(beam.PTransform):  # type: ignore[misc]
 
 @dataclasses.dataclass
 class WriteShards(beam.PTransform):  # type: ignore[misc]
-    """ROWS with a split → the dataset's shards, each written, read again and checked by one worker."""
+    """ROWS with a split → where they came to lie: (piece of the index, Placed).
+
+    Each shard is written, read again and checked by one worker.
+    """
 
     staging: Staging
     wanted: int
@@ -172,12 +174,12 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
             | "Cut"
             >> beam.FlatMap(_cut_shards, totals, self.wanted).with_output_types(tuple[tuple[int, int, int], bytes])
             | "Group" >> beam.GroupByKey()
-            | "Write" >> beam.ParDo(_Write(self.staging))
+            | "Write" >> beam.ParDo(_Write(self.staging)).with_output_types(tuple[int, Any])
         )
 
 
 class _Write(beam.DoFn):  # type: ignore[misc]
-    """A shard's numbers and its packed ROWS → nothing; the shard, its facts and its offsets are written."""
+    """A shard's numbers and its packed ROWS → (piece of the index, Placed); the shard and its facts are written."""
 
     def __init__(self, staging: Staging) -> None:
         self._staging = staging
@@ -186,7 +188,9 @@ class _Write(beam.DoFn):  # type: ignore[misc]
         self._chunks = read_chunks(self._staging.chunks)
         self._watch = Watch(self._staging.work, self._staging.job)
 
-    def process(self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]) -> None:
+    def process(
+        self, key_and_pieces: tuple[tuple[int, int, int], Iterable[bytes]]
+    ) -> Iterator[tuple[int, shards.Placed]]:
         shard, rows = shards.Shard(*key_and_pieces[0]), plan.unpacked(key_and_pieces[1])
         staging, version = self._staging, self._staging.version
         self._watch.check()
@@ -194,7 +198,49 @@ class _Write(beam.DoFn):  # type: ignore[misc]
         with storage.made_here(path, staging.work) as here:
             offsets = shards.write_shard(here, rows, lambda number: staging.staged(self._chunks[number]))
         facts = shards.check_shard(path, SPLITS[shard.split], len(rows), len(staging.labels))
-        shards.save(staging.work, facts, offsets)
+        shards.save(staging.work, facts)
+        for piece, places in _by_key(offsets["chunk"] // index.PIECE_CHUNKS):
+            yield piece, shards.Placed(facts.name, facts.split, offsets[places])
+
+
+@dataclasses.dataclass
+class WriteIndex(beam.PTransform):  # type: ignore[misc]
+    """(piece of the index, Placed) → the pieces of index.parquet, also of those with no image."""
+
+    staging: Staging
+
+    def expand(self, placed: Any) -> Any:
+        every = (
+            placed.pipeline
+            | beam.Impulse()
+            | "Pieces" >> beam.FlatMap(_every_piece, self.staging.chunks).with_output_types(tuple[int, Any])
+        )
+        return (
+            (placed, every)
+            | beam.Flatten()
+            | "Group" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(_WritePiece(self.staging))
+        )
+
+
+class _WritePiece(beam.DoFn):  # type: ignore[misc]
+    """The number of a piece, and where its images lie → nothing; the piece is written."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+
+    def setup(self) -> None:
+        self._sources = read_sources(self._staging.sources)
+        self._chunks = dict(index.pieces(read_chunks(self._staging.chunks)))
+
+    def process(self, piece_and_placed: tuple[int, Iterable[shards.Placed]]) -> None:
+        piece, placed = piece_and_placed
+        index.write_piece(piece, self._chunks[piece], placed, self._sources, self._staging)
+
+
+def _every_piece(_: bytes, chunks: Any) -> Iterator[tuple[int, shards.Placed]]:
+    for piece, _of_piece in index.pieces(read_chunks(chunks)):
+        yield piece, shards.Placed("", "", np.zeros(0, shards.OFFSETS))
 
 
 class _AddTotals(beam.CombineFn):  # type: ignore[misc]
@@ -224,7 +270,13 @@ def _cut_shards(rows: Rows, totals: Totals, wanted: int) -> Iterator[tuple[tuple
 
 
 def _pieces(rows: Rows, keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+    for key, places in _by_key(keys):
+        yield key, plan.packed(rows[places])
+
+
+def _by_key(keys: npt.NDArray[np.integer]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yields each key, in order, and the places that have it."""
     order = np.argsort(keys, kind="stable")
-    for piece in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-        if len(piece):
-            yield int(keys[piece[0]]), plan.packed(rows[piece])
+    for places in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        if len(places):
+            yield int(keys[places[0]]), places

@@ -205,7 +205,7 @@ def work_folder(version: Version) -> Iterator[None]:
                 f"{version.path} exists with other content, and a version in a bucket cannot be replaced in one step:"
                 " give the next --version, or delete this one"
             )
-        for name in ("shards", "dataset"):
+        for name in ("shards", "index", "dataset"):
             storage.remove(version.work / name)
         storage.write(version.work / _OWNER, _this_job().encode())
         try:
@@ -216,7 +216,7 @@ def work_folder(version: Version) -> Iterator[None]:
         return
     with _lock(version):
         _recover(version)
-        for name in ("shards", "dataset"):
+        for name in ("shards", "index", "dataset"):
             shutil.rmtree(version.work / name, ignore_errors=True)
             (version.work / name).mkdir()
         if (version.work / "staged").is_symlink():

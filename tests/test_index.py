@@ -16,7 +16,7 @@ FILES = [f"{label}/{number:02}.png" for label in ("cat", "dog") for number in ra
 
 def test_an_index_of_several_row_groups(tmp_path: Path, records: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts, "CHUNK_IMAGES", 4)
-    monkeypatch.setattr(index, "_ROW_GROUP", 8)
+    monkeypatch.setattr(index, "PIECE_CHUNKS", 2)
     src = draw_tree(tmp_path / "pets", FILES)
     assert records(src, "--size", "32", "--shards", "2")[0] == 0
     version = tmp_path / "data/pets/1.0.0"
@@ -37,9 +37,9 @@ def test_an_image_that_is_in_no_shard_fails_the_job(
     tmp_path: Path, records: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     src = draw_tree(tmp_path / "pets", FILES)
-    load = shards.load
+    write_shard = shards.write_shard
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "load", lambda work: ((facts, offsets[:-1]) for facts, offsets in load(work)))
+        patch.setattr(shards, "write_shard", lambda *of: write_shard(*of)[:-1])
         code, _, said = records(src, "--size", "32")
     assert code == 1
     assert "images staged" in said
