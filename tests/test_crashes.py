@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_sentence_and_the_job_goes_on_when_there_is_room(
     code, _, error = records(src, "--out", str(out), "--encoding", "png")
     assert code == 1
     assert "the job failed: No space left on device" in error
-    assert "the same command goes on" in error
+    assert "the same command continues" in error
     assert "Traceback" not in error
     assert digests(out / "pets/1.0.0") == old
     mounted("size=99m", remount=True)
