@@ -12,8 +12,21 @@ from typing import Any
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, and a terminal that is closed
 _COLLECT_AFTER = 100_000  # new objects; Python's own 700 cost a fifth of the time of importing Beam
-# What Arrow and Beam import where they find it, and a job on this machine never uses.
-_UNUSED = frozenset({"pandas", "pymongo", "IPython", "boto3", "google.cloud.storage", "google.cloud.bigquery"})
+# What Arrow, Beam and Keras import where they find it, and commands on this machine never use.
+_UNUSED = frozenset(
+    [
+        "pandas",
+        "pymongo",
+        "bson",
+        "IPython",
+        "boto3",
+        "google.cloud.storage",
+        "google.cloud.bigquery",
+        "apache_beam.io.gcp.bigquery",
+        "matplotlib",
+        "scipy",
+    ]
+)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 

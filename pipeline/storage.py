@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
-from etils import epath
-
 from imageshards.pipeline.errors import JobError, StorageError, UserError
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
@@ -50,6 +48,8 @@ def place(name: str) -> Path:
     if protocol not in _EXTRAS:
         raise UserError(f"{name}: {protocol}:// is not known here; give a folder, s3://… or gs://…")
     _system(protocol)
+    from etils import epath  # which imports asyncio and unittest
+
     return cast(Path, epath.Path(name.rstrip("/")))
 
 

@@ -298,7 +298,8 @@ def _export(
     from imageshards.train.input import images_of
 
     formats = options.exports()
-    export(folder, fitted.model, formats, list(itertools.islice(images_of(dataset, "train"), _EXAMPLES)))
+    examples = itertools.islice(images_of(dataset, "train"), _EXAMPLES)
+    export(folder, fitted.model, formats, examples)
     if written := [name for name in formats if name in FILES]:
         write_readme(folder, fitted.model, written, fitted.head.novelty if fitted.head else None)
     metrics: dict[str, Any] = {}

@@ -38,10 +38,11 @@ def export(folder: Path, model: keras.Model, formats: Sequence[str], examples: I
     if TFLITE in formats:
         export_tflite(folder / FILES[TFLITE])
     if TFLITE_INT8 in formats:
+        shown = [[image[np.newaxis]] for image in examples]
         export_tflite(
             folder / FILES[TFLITE_INT8],
             optimizations=[tf.lite.Optimize.DEFAULT],
-            representative_dataset=lambda: ([image[np.newaxis]] for image in examples),
+            representative_dataset=lambda: iter(shown),
         )
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+from imageshards.pipeline import host
 from imageshards.pipeline.source import UserError
 from imageshards.train.keras_settings import choose_backend, reset_settings
 
@@ -23,10 +24,13 @@ def import_tensorflow() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        import tensorflow
-        import tensorflow_datasets
+        host.collect_rarely()
+        with host.unused_left_out():
+            import tensorflow
+            import tensorflow_datasets
 
-        assert tensorflow_datasets.__version__
+            assert tensorflow_datasets.__version__
+            assert tensorflow.keras  # imported when it is first used
         tensorflow.config.list_physical_devices()  # looks for GPUs, and says here and not later that there is none
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed; training needs: pip install 'imageshards[train]'") from error

@@ -1,10 +1,11 @@
 """report.html of a run: how training went, what the model confuses, and its mistakes as pictures."""
 
+import collections
 import csv
 import dataclasses
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from imageshards.pipeline.page import render, thumbnail
 from imageshards.train.assessment import Assessment
 from imageshards.train.input import Dataset, pictures
 from imageshards.train.intervals import wilson
-from imageshards.train.label_issues import LabelIssue, LabelIssues
+from imageshards.train.label_issues import LabelIssue
 from imageshards.train.measure import Evaluation
 
 REPORT = "report.html"
@@ -74,6 +75,11 @@ def write_report(
     learning = metrics.get("learning_curve", [])
     mistakes = _mistakes(evaluations)
     samples = [(new, number) for number in range(min(_SAMPLES, len(new.truth)))]  # the records' order is random
+    issues = assessment.label_issues.issues[:_ISSUES] if assessment.label_issues else ()
+    thumbnails = _thumbnails(
+        dataset,
+        [*((each.split, number) for each, number in [*mistakes, *samples]), *((i.split, i.number) for i in issues)],
+    )
     page = render(
         Path(__file__).with_name(REPORT),
         name=name,
@@ -95,10 +101,10 @@ def write_report(
         confused=_confused(new),
         per_label=sorted(new.per_label(), key=lambda row: (row["recall"] is None, row["recall"]))[:_LABELS],
         wrong=sum(int((each.predicted != each.truth).sum()) for each in evaluations),
-        mistakes=_shown(dataset, mistakes),
-        samples=_shown(dataset, samples),
-        issues=_pictured(dataset, assessment.label_issues),
-        corrections=_corrections(assessment.label_issues),
+        mistakes=_shown(mistakes, thumbnails),
+        samples=_shown(samples, thumbnails),
+        issues=[(issue, thumbnails[issue.split, issue.number]) for issue in issues],
+        corrections=_corrections(issues),
     )
     (folder / REPORT).write_text(page, encoding="utf-8", newline="\n")
 
@@ -168,30 +174,28 @@ def _confused(evaluation: Evaluation) -> list[tuple[str, str, int]]:
     return [(evaluation.labels[t], evaluation.labels[p], int(table[t, p])) for t, p in pairs if table[t, p]]
 
 
-def _pictured(dataset: Dataset, issues: LabelIssues | None) -> list[tuple[LabelIssue, str]]:
-    """Returns the first labels to look at, with their pictures as data: addresses."""
-    first = issues.issues[:_ISSUES] if issues else ()
-    found = {
-        split: pictures(dataset, split, {issue.number for issue in first if issue.split == split})
-        for split in {issue.split for issue in first}
+def _thumbnails(dataset: Dataset, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Returns pictures as data: addresses, by split and number in it; a split is read once."""
+    numbers = collections.defaultdict(set)
+    for split, number in wanted:
+        numbers[split].add(number)
+    return {
+        (split, number): thumbnail(Image.fromarray(picture.squeeze()))
+        for split in numbers
+        for number, picture in pictures(dataset, split, numbers[split]).items()
     }
-    return [(issue, thumbnail(Image.fromarray(found[issue.split][issue.number].squeeze()))) for issue in first]
 
 
-def _corrections(issues: LabelIssues | None) -> str:
+def _corrections(issues: Iterable[LabelIssue]) -> str:
     """Returns lines of a corrections.csv that gives the pictured images their likely labels."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["file", "label"])
-    writer.writerows([issue.file, issue.likely] for issue in (issues.issues[:_ISSUES] if issues else ()))
+    writer.writerows([issue.file, issue.likely] for issue in issues)
     return buffer.getvalue()
 
 
-def _shown(dataset: Dataset, wanted: Sequence[tuple[Evaluation, int]]) -> list[Shown]:
-    found = {
-        split: pictures(dataset, split, {number for each, number in wanted if each.split == split})
-        for split in {each.split for each, _ in wanted}
-    }
+def _shown(wanted: Sequence[tuple[Evaluation, int]], thumbnails: Mapping[tuple[str, int], str]) -> list[Shown]:
     shown = []
     for each, number in wanted:
         probabilities = each.probabilities[number]
@@ -200,7 +204,7 @@ def _shown(dataset: Dataset, wanted: Sequence[tuple[Evaluation, int]]) -> list[S
             Shown(
                 key=each.keys[number],
                 split=each.split,
-                picture=thumbnail(Image.fromarray(found[each.split][number].squeeze())),
+                picture=thumbnails[each.split, number],
                 true=each.labels[each.truth[number]],
                 said=each.labels[each.predicted[number]],
                 names=[(each.labels[n], float(probabilities[n])) for n in best],
