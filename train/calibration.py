@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from imageshards.train.softmax import Floats, softmax
 
-LEAST_IMAGES = 500  # with fewer, a temperature is more noise than help
+LEAST_IMAGES = 100  # with fewer, a temperature is more noise than help
 
 _LOWEST, _HIGHEST = 1 / 8, 8.0
 _HALVINGS = 24
