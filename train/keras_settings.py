@@ -1,21 +1,31 @@
 """Keras's settings of a user, in ~/.keras/keras.json and the environment, that would change what a model computes."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 from imageshards.pipeline.source import UserError
 
 _BACKEND, _FLOATX, _DATA_FORMAT = "tensorflow", "float32", "channels_last"
 
 
+_LIMITS = ("max_epochs", "max_steps_per_epoch")  # of any training, in KERAS_MAX_EPOCHS and the like
+
+
 def choose_backend() -> None:
-    """Makes Keras, once it is imported, run on TensorFlow. For a command's own process."""
+    """Makes Keras, once it is imported, run on TensorFlow and for all epochs. For a command's own process."""
     os.environ["KERAS_BACKEND"] = _BACKEND
+    for limit in _LIMITS:
+        os.environ.pop(f"KERAS_{limit.upper()}", None)
 
 
 def reset_settings() -> None:
-    """Sets what imageshards expects, whatever keras.json says. For a command's own process."""
-    import keras
+    """Sets what imageshards expects, whatever keras.json says. For a command's own process.
 
+    Raises:
+      UserError: Keras cannot be imported.
+    """
+    keras = _keras()
     keras.config.set_floatx(_FLOATX)
     keras.config.set_image_data_format(_DATA_FORMAT)
     keras.config.set_dtype_policy(_FLOATX)
@@ -27,10 +37,7 @@ def check_settings() -> None:
     Raises:
       UserError: one of them would change what a model computes.
     """
-    try:
-        import keras
-    except ImportError as error:  # of the backend that is set
-        raise UserError(f"Keras cannot be imported: {error}; set KERAS_BACKEND={_BACKEND}") from error
+    keras = _keras()
     settings = [
         ("backend", keras.config.backend(), _BACKEND, f"set KERAS_BACKEND={_BACKEND} before Keras is imported"),
         ("floatx", keras.config.floatx(), _FLOATX, f"call keras.config.set_floatx({_FLOATX!r})"),
@@ -41,9 +48,27 @@ def check_settings() -> None:
             _DATA_FORMAT,
             f"call keras.config.set_image_data_format({_DATA_FORMAT!r})",
         ),
+        *((limit, getattr(keras.config, limit)(), None, f"call keras.config.set_{limit}(None)") for limit in _LIMITS),
     ]
     for name, value, wanted, remedy in settings:
         if value != wanted:
             raise UserError(
                 f"Keras's {name} is {value}, and imageshards needs {wanted}: {remedy}, or change keras.json"
             )
+
+
+def _keras() -> Any:
+    try:
+        import keras
+    except ImportError as error:  # of the backend that is set
+        raise UserError(f"Keras cannot be imported: {error}; set KERAS_BACKEND={_BACKEND}") from error
+    except Exception as error:
+        raise unusable(error) from error
+    return keras
+
+
+def unusable(error: Exception) -> UserError:
+    """Returns what to say where a setting that Keras does not take has kept it, or TensorFlow, from being imported."""
+    file = Path(os.environ.get("KERAS_HOME") or "~/.keras", "keras.json")
+    said = f"{type(error).__name__} {error}".strip()
+    return UserError(f"Keras cannot be imported with its settings ({said}): mend or delete {file}")

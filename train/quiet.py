@@ -6,7 +6,7 @@ import sys
 
 from imageshards.pipeline import host
 from imageshards.pipeline.source import UserError
-from imageshards.train.keras_settings import choose_backend, reset_settings
+from imageshards.train.keras_settings import choose_backend, reset_settings, unusable
 
 
 def import_tensorflow() -> None:
@@ -15,7 +15,7 @@ def import_tensorflow() -> None:
     Their C++ parts write to the file descriptor, past any Python setting.
 
     Raises:
-      UserError: TensorFlow is not installed.
+      UserError: TensorFlow is not installed, or cannot be imported.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     choose_backend()
@@ -34,6 +34,8 @@ def import_tensorflow() -> None:
         tensorflow.config.list_physical_devices()  # looks for GPUs, and says here and not later that there is none
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed; training needs: pip install 'imageshards[train]'") from error
+    except Exception as error:
+        raise unusable(error) from error
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

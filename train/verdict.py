@@ -36,18 +36,19 @@ def verdict(train: Estimate, new: Estimate | None, labels: int) -> Verdict:
     if gap > _GAP and new.high < train.value - _GAP / 2:
         return Verdict(
             "overfit",
-            f"it is right about {percent(train.value)} of its training images and {percent(new.value)} of new ones;"
-            " more images, --augment or a pretrained model would help",
+            f"its balanced accuracy is {percent(train.value)} on its training images and {percent(new.value)} on new"
+            " ones; more images, --augment or a pretrained model would help",
         )
     if learned < _LEARNED:
         return _underfit(train)
     if gap > _GAP or new.width > _TOO_WIDE:
-        return Verdict("unknown", f"there are too few validation images to tell ({new})")
+        return Verdict("unknown", f"there are too few validation images to tell (balanced accuracy {new})")
     return Verdict("good", "it does about as well on new images as on its training images")
 
 
 def _underfit(train: Estimate) -> Verdict:
     return Verdict(
         "underfit",
-        f"it has learned only {percent(train.value)} of its training images: train longer, or take a larger model",
+        f"its balanced accuracy on its training images is only {percent(train.value)}: train longer, or take a larger"
+        " model",
     )
