@@ -22,9 +22,8 @@ from imageshards.pipeline.errors import LostError
 from imageshards.pipeline.facts import INDEX, Chunk, Known, content_number, read_batch, read_facts, write_batch
 from imageshards.pipeline.shards import Placed
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
-from imageshards.pipeline.versions import read_labels
+from imageshards.pipeline.versions import INDEX_FILE, read_labels
 
-NAME = "index.parquet"
 PIECE_CHUNKS = 256
 
 
@@ -176,7 +175,7 @@ def _rejected(staging: Staging, number: int) -> Path:
 def read_statistics(version: Path) -> Statistics:
     """Counts the rows of a published version's index again; `rejected` stays empty."""
     statistics = Statistics(read_labels(version))
-    with storage.open_read(version / NAME) as file:
+    with storage.open_read(version / INDEX_FILE) as file:
         for batch in pq.ParquetFile(file).iter_batches():
             statistics.add(batch)
     return statistics
@@ -188,17 +187,17 @@ def read_index(version: Path) -> pa.Table:
     Raises:
       OSError, ValueError, pa.ArrowException: it cannot be read, or is none.
     """
-    with storage.open_read(version / NAME) as file:  # mapped into memory, a disk that fails would end the process
+    with storage.open_read(version / INDEX_FILE) as file:  # mapped into memory, a disk that fails would end the process
         return pq.read_table(file, schema=INDEX)
 
 
 def count_pieces(version: Path) -> int:
     """Returns how many pieces the index of a published version has, which `read_piece` reads one at a time."""
-    with storage.open_read(version / NAME) as file:
+    with storage.open_read(version / INDEX_FILE) as file:
         return int(pq.ParquetFile(file).num_row_groups)
 
 
 def read_piece(version: Path, number: int, columns: Sequence[str]) -> pa.Table:
     """Reads some columns of a piece of a version's index, which is at most 65,536 rows and a chunk."""
-    with storage.open_read(version / NAME) as file:
+    with storage.open_read(version / INDEX_FILE) as file:
         return pq.ParquetFile(file).read_row_group(number, columns=list(columns))

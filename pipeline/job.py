@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from imageshards.pipeline import index, plan, shards, storage
+from imageshards.pipeline import plan, shards, storage
 from imageshards.pipeline.awaited import awaited
 from imageshards.pipeline.checksums import METADATA
 from imageshards.pipeline.chunks import Staging
@@ -22,7 +22,7 @@ from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.publish import publish
 from imageshards.pipeline.replacement import check_replaceable
 from imageshards.pipeline.sources.layouts import SourceDataset
-from imageshards.pipeline.versions import Version, previous_version, work_folder
+from imageshards.pipeline.versions import INDEX_FILE, Version, previous_version, work_folder
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -64,7 +64,7 @@ def build(
             _run(new_pipeline, staging, rules, None if options.redraw_splits else staging.previous)
         gc.collect()  # what Beam leaves lying in circles
         written = list(shards.load(version.work))
-        statistics = write_index(version.unpublished / index.NAME, staging, read_chunks(staging.chunks))
+        statistics = write_index(version.unpublished / INDEX_FILE, staging, read_chunks(staging.chunks))
         statistics.rejected += dataset.rejected
         try:
             _check(found, statistics, dataset.options)

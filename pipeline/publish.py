@@ -21,7 +21,7 @@ from imageshards.pipeline.report import write_report
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
 from imageshards.pipeline.spreadsheet import as_path, write_rows
-from imageshards.pipeline.versions import INFO, LABELS, Version, publish_folder
+from imageshards.pipeline.versions import FEATURES, INFO, LABELS, Version, publish_folder
 
 
 def publish(
@@ -36,7 +36,7 @@ def publish(
     _write_rejected(folder / "rejected.csv", statistics.rejected)
     _write(folder / LABELS, "".join(f"{label}\n" for label in labels))
     _write(
-        folder / "features.json",
+        folder / FEATURES,
         json.dumps(features_json(staging.normalization, len(labels)), indent=4, sort_keys=True),
     )
     info = json.dumps(dataset_info_json(version, written), indent=2, sort_keys=True)

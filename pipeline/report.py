@@ -23,6 +23,7 @@ from imageshards.pipeline.page import render, thumbnail_of
 from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import Reason, Rejected
 from imageshards.pipeline.survey import LISTED, Row, Survey, images_by_label, record_of, survey
+from imageshards.pipeline.verify import check_readable
 from imageshards.pipeline.versions import Version, published_name
 
 REPORT = "report.html"
@@ -41,8 +42,9 @@ def redraw(version: Path, src: str | None) -> Survey:
     Rejected images are drawn from `src`, the folder that the dataset was made from, and from nowhere else.
 
     Raises:
-      UserError: the version cannot be read.
+      UserError: the version is damaged.
     """
+    check_readable(version)
     try:
         digests = checksums.read_checksums(version)
         metadata = checksums.read_described(version)
@@ -51,10 +53,7 @@ def redraw(version: Path, src: str | None) -> Survey:
         published = Version(version.with_name(published_name(version)), version.name)
         seen = write_report(version, published, statistics, metadata, src)
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, tfrecord.DamagedRecordError) as error:
-        raise UserError(
-            f"{version}: cannot be read: {error}; imageshards-verify says all that is wrong with it, and the command"
-            " that made it makes it again"
-        ) from error
+        raise UserError(f"{version}: cannot be read: {error}; imageshards-verify shows all that is wrong") from error
     digests[REPORT] = checksums.file_checksum(version / REPORT)
     described = {name: value for name, value in metadata.items() if name != "sha256"}
     if "bytes" in described:

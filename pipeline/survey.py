@@ -25,6 +25,7 @@ from imageshards.pipeline.index import Statistics, read_statistics
 from imageshards.pipeline.lookalikes import look_alikes, plain
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import SPLITS, counted
+from imageshards.pipeline.versions import INDEX_FILE
 
 Row = dict[str, Any]
 """Some columns of the index for one image: key, label, split, shard, offset, length."""
@@ -92,7 +93,7 @@ def survey_of(version: Path) -> Survey:
 
 def survey(folder: Path, statistics: Statistics, metadata: Mapping[str, Any]) -> Survey:
     """Looks at the shards and the index in `folder`; `tallied` has counted the rows of the index."""
-    index = pq.ParquetFile(storage.open_read(folder / "index.parquet"))
+    index = pq.ParquetFile(storage.open_read(folder / INDEX_FILE))
     sizes = index.read(["width", "height"])
     hashes = index.read(["phash"])["phash"].to_numpy()
     alike = _look_alikes(index, hashes, statistics)

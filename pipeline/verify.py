@@ -18,13 +18,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from imageshards.pipeline import checksums, storage, tfrecord
+from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.index import Statistics, read_index
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
 from imageshards.pipeline.source import SPLITS, printable
-from imageshards.pipeline.versions import INFO, read_labels
+from imageshards.pipeline.versions import FEATURES, INDEX_FILE, INFO, LABELS, Version, missing_files, read_labels
 
+_OURS = (checksums.METADATA, INDEX_FILE)  # without both, imageshards itself would not know the version for its own
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 
 
@@ -33,25 +35,35 @@ def verify(version: Path) -> Iterator[str]:
     try:
         published = checksums.read_checksums(version)
     except _BROKEN as error:
-        yield f"{checksums.METADATA}: {printable(str(error) or type(error).__name__)}"
+        yield f"{checksums.METADATA}: {_words(error)}"
         return
     shards = {name for name in published if ".tfrecord-" in name}
     others = published.keys() - shards
     for name in checksums.foreign_names(version, published):
         yield f"{printable(name)}: does not belong to the dataset; delete it"
-    broken = list(_check_files(version, published, others))
+    broken = _in_words(_check_files(version, published, others))
     yield from broken or _check_content(version, published)
     if broken:  # what they say of the shards is worth nothing
-        yield from _check_files(version, published, shards)
+        yield from _in_words(_check_files(version, published, shards))
 
 
-def _check_files(version: Path, published: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
+def _in_words(problems: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{name}: {why}" for name, why in problems]
+
+
+def _words(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else None
+    return printable(said or str(error) or type(error).__name__)
+
+
+def _check_files(version: Path, published: Mapping[str, str], names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yields the name of each file that is not as it was published, and what is wrong with it."""
     for name in sorted(set(names) - {checksums.METADATA}):
         try:
             if checksums.file_checksum(version / name) != published[name]:
-                yield f"{name}: its bytes are not those that were published"
+                yield name, "its bytes are not those that were published"
         except OSError as error:
-            yield f"{name}: {error.strerror or error}"
+            yield name, _words(error)
 
 
 def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]:
@@ -69,6 +81,45 @@ def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]
         yield from _check_rejected(version, metadata)
     except _BROKEN as error:
         yield f"it cannot be read as a dataset: {type(error).__name__}: {printable(str(error))}"
+
+
+def check_readable(version: Path) -> None:
+    """Looks at what describes the records of a published version, before they are read. Other datasets pass.
+
+    Shards must be as long as they were; their bytes are checked as they are read.
+
+    Raises:
+      UserError: a file is not as it was published; the message says which, and how it can be made again.
+    """
+    try:
+        if not _claims_to_be_ours(version):
+            return
+        published = checksums.read_checksums(version)
+        short = missing_files(Version(version.parent, version.name), checksums.read_described(version))
+    except _BROKEN as error:
+        raise UserError(_damaged(version, checksums.METADATA, _words(error))) from error
+    around = {FEATURES, INFO, LABELS, INDEX_FILE}
+    for name in short:
+        if name in around or ".tfrecord-" in name:
+            raise UserError(_damaged(version, name, "it is missing, or not as long as it was"))
+    for name, why in _check_files(version, published, around & published.keys()):
+        raise UserError(_damaged(version, name, why))
+
+
+def _claims_to_be_ours(version: Path) -> bool:
+    """Says whether imageshards may have published this; TFDS writes a metadata.json of its own, without checksums."""
+    if storage.exists(version / INDEX_FILE):
+        return True
+    return storage.exists(version / checksums.METADATA) and "sha256" in storage.read_json(version / checksums.METADATA)
+
+
+def _damaged(version: Path, name: str, why: str) -> str:
+    remedy = (
+        f"move {version} away and build the dataset again"
+        if name in _OURS
+        else "delete this file, if it is there, and run imageshards-records again, which makes what is missing"
+    )
+    return f"{version} is damaged: {name}: {why}; {remedy} (imageshards-verify shows all that is wrong)"
 
 
 def described(version: Path) -> str:

@@ -29,10 +29,16 @@ INFO = "dataset_info.json"
 LABELS = "label.labels.txt"
 """The class names, a line each, in the order of their numbers; TFDS reads it."""
 
-_SIGNS = (METADATA, "index.parquet")  # other datasets of TFDS may have the first
-_AROUND = {*_SIGNS, "features.json", INFO, LABELS, "rejected.csv", "report.html"}
+INDEX_FILE = "index.parquet"
+"""A row per image: where each came from, and where its record is."""
+
+FEATURES = "features.json"
+"""What a record holds, for TFDS."""
+
+_SIGNS = (METADATA, INDEX_FILE)  # other datasets of TFDS may have the first
+_AROUND = {*_SIGNS, FEATURES, INFO, LABELS, "rejected.csv", "report.html"}
 _FACTS = {"fingerprint": str, "normalization": dict, "rejected": dict, "sha256": dict}
-_MARKERS = ("features.json", INFO)  # TFDS looks for the first, and then believes the second
+_MARKERS = (FEATURES, INFO)  # TFDS looks for the first, and then believes the second
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _RENAME_EXCHANGE = 2  # of linux/fs.h
 _RENAME_SWAP = 2  # of macOS's stdio.h
@@ -137,8 +143,17 @@ def find_versions(folder: Path) -> list[Path]:
     """
     versions = [folder] if is_published(folder) else published_versions(folder)
     if not versions:
+        check_finished(folder)
         raise UserError(f"{folder}: no published version is there; give a folder such as data/pexels/1.0.0")
     return versions
+
+
+def check_finished(folder: Path) -> None:
+    """Raises UserError where `folder` is, or holds, a version of ours that lacks the file that is written last."""
+    numbers = filter(is_version_number, storage.names(folder))
+    for path in (folder, *(folder / number for number in numbers)):
+        if is_ours(path) and not is_published(path):
+            raise UserError(f"{path} is damaged: {INFO} is missing; run imageshards-records again, which makes it")
 
 
 def published_name(path: Path) -> str:

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from imageshards.pipeline.checksums import file_checksum, metadata_text
-from imageshards.pipeline.verify import verify
+from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.verify import check_readable, verify
 from imageshards.pipeline.verify_command import main
+from imageshards.pipeline.versions import find_versions
 
 from .conftest import Command, draw_tree
 
@@ -72,6 +75,43 @@ def test_missing_cut_and_foreign_files_are_named(version: Path, name: str) -> No
     assert any(finding.startswith(name) for finding in verify(version))
     (version / "notes.txt").write_text("mine")
     assert "notes.txt: does not belong to the dataset; delete it" in list(verify(version))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def _changed(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + bytes([data[2] ^ 1]) + data[3:])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _cut, _changed])
+def test_what_is_damaged_is_said_before_it_is_read_and_the_remedy_works(
+    version: Path, records: Command, damage: Callable[[Path], None]
+) -> None:
+    for name in ("features.json", "label.labels.txt", "dataset_info.json", "index.parquet", "metadata.json"):
+        whole = (version / name).read_bytes()
+        damage(version / name)
+        with pytest.raises(UserError, match=f"is damaged: {name}") as said:
+            check_readable(find_versions(version)[-1])
+        if "move" in str(said.value):
+            (version / name).write_bytes(whole)
+        else:
+            (version / name).unlink(missing_ok=True)
+            assert records(version.parents[2] / "pets", "--shards", "2", "--size", "32")[0] == 0
+        check_readable(version)
+
+
+def test_a_shard_of_another_length_is_said(version: Path) -> None:
+    (version / "pets-train.tfrecord-00001-of-00002").unlink()
+    with pytest.raises(UserError, match="pets-train.tfrecord-00001-of-00002: it is missing, or not as long as it was"):
+        check_readable(version)
+
+
+def test_a_dataset_of_others_is_not_held_against_checksums(tmp_path: Path) -> None:
+    (tmp_path / "metadata.json").write_text('{"made": "by TFDS"}')
+    check_readable(tmp_path)
 
 
 def test_records_are_held_against_the_index_even_where_every_checksum_is_right(version: Path) -> None:

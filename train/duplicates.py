@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from imageshards.pipeline.facts import content_number
 from imageshards.pipeline.lookalikes import look_alikes
+from imageshards.pipeline.versions import INDEX_FILE
 
 Numbers = npt.NDArray[np.int64]
 
@@ -33,7 +34,7 @@ class Likeness:
 
 def likeness(version: Path, keys: Sequence[str]) -> Likeness:
     """Returns how the images with these keys are related, by the index of the dataset in the folder `version`."""
-    path = version / "index.parquet"
+    path = version / INDEX_FILE
     if not path.exists():
         none = np.zeros((0, 2), np.int64)
         return Likeness(np.arange(len(keys)), none, none)

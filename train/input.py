@@ -14,7 +14,8 @@ from tensorflow_datasets.core.file_adapters import FileFormat
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UserError
-from imageshards.pipeline.versions import find_versions, published_versions
+from imageshards.pipeline.verify import check_readable
+from imageshards.pipeline.versions import check_finished, find_versions, published_versions
 from imageshards.train.options import is_path
 
 _MOST_SHUFFLED = 2_048  # the records lie in a salted order already
@@ -109,6 +110,7 @@ def _builder(name: str, data: str) -> tfds.core.DatasetBuilder:
     if versions and not wanted:
         there = ", ".join(path.name for path in versions)
         raise UserError(f"{Path(data) / folder_name}: no version {number}, only {there}")
+    check_finished(Path(data) / folder_name)
     return _in_folder(wanted[-1]) if wanted else _from_catalogue(name, data)
 
 
@@ -242,6 +244,7 @@ def _array_records(name: tf.Tensor) -> tf.data.Dataset:
 
 
 def _in_folder(folder: Path) -> tfds.core.DatasetBuilder:
+    check_readable(folder)
     try:
         return tfds.builder_from_directory(str(folder))
     except Exception as error:  # of JSON, protobuf or TFDS, as the file is damaged
