@@ -10,13 +10,12 @@ command would say.
 """
 
 import dataclasses
-import errno
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageshards.pipeline.errors import JobError, UserError
+from imageshards.pipeline.errors import JobError, UserError, in_words
 from imageshards.pipeline.keywords import check_choices, takes_options_of
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.progress import Progress, Report
@@ -192,10 +191,11 @@ def _reason(error: BaseException | None) -> str | None:
     while error is not None:
         if isinstance(error, UserError):
             raise error
-        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            raise UserError(f"{error.strerror}: {error.filename}") from error
         if isinstance(error, OSError) and error.errno:
-            return f"{error.strerror}" + (f": {error.filename}" if error.filename else "")
+            said = in_words(error)
+            if isinstance(said, UserError):
+                raise said from error
+            return str(said)
         if isinstance(error, JobError):
             return _BEAMS_WORDS.sub("", str(error))
         error = error.__context__

@@ -25,9 +25,16 @@ def awaited(work: Path, job: str) -> Iterator[None]:
     storage.write(work / _FILE, job.encode())
     try:
         yield
-    finally:
-        with contextlib.suppress(Exception):  # a disk may be full; the job's own error matters more
-            storage.write(work / _FILE, b"")
+    except BaseException as error:
+        if not storage.bucket_failed(error):  # then it could not be said there either, and it would take its time
+            _end(work)
+        raise
+    _end(work)
+
+
+def _end(work: Path) -> None:
+    with contextlib.suppress(Exception):  # a disk may be full; the job's own error matters more
+        storage.write(work / _FILE, b"")
 
 
 @dataclasses.dataclass

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import difflib
-import errno
 import functools
 import io
 import os
@@ -16,7 +15,7 @@ from typing import Any, NoReturn
 from simple_parsing import ArgumentParser, DashVariant
 
 from imageshards.pipeline.entry import INTERRUPTED
-from imageshards.pipeline.errors import JobError, UserError
+from imageshards.pipeline.errors import JobError, UserError, in_words
 from imageshards.pipeline.source import printable
 
 FAILED, MISTAKE, CLOSED_PIPE = 1, 2, 141
@@ -68,10 +67,8 @@ def _what_went_wrong(error: BaseException) -> tuple[int, str]:
             return CLOSED_PIPE, ""  # whoever read the output has gone, as `… | head` does
         case MemoryError():
             return FAILED, "there is not enough memory"
-        case OSError(strerror=str(words)):
-            return MISTAKE if error.errno == errno.ENAMETOOLONG else FAILED, words + (
-                f": {error.filename}" if error.filename else ""
-            )
+        case OSError(strerror=str()):
+            return _what_went_wrong(in_words(error))
     first = str(error).strip().partition("\n")[0][:_LONGEST]
     return FAILED, f"an error that was not foreseen, {type(error).__name__}: {first}; {DEBUG} shows where"
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 INTERRUPTED = 130
+STARTED_BY = os.getppid()  # which may be dead before a command has imported what it needs
 
 
 def _command(module: str) -> Callable[[], None]:

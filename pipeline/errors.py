@@ -1,5 +1,13 @@
 """The exceptions that a caller may want to catch. Their text is the sentence that a command prints."""
 
+import errno
+
+_MENDED_BY = {
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EROFS: "choose another place",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user in there, or choose another place"),
+}
+
 
 class UserError(Exception):
     """Something that the user can mend: the message names the file, the value and the fix. Exit code 2."""
@@ -15,3 +23,10 @@ class StorageError(JobError):
 
 class LostError(JobError):
     """Images and records do not add up; nothing is published."""
+
+
+def in_words(error: OSError) -> Exception:
+    """Returns what a file system refused, as a UserError where the user can mend it, and else as a JobError."""
+    said = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+    mended_by = _MENDED_BY.get(error.errno or 0) if error.filename else None
+    return UserError(f"{said}; {mended_by}") if mended_by else JobError(said)

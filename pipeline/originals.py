@@ -60,7 +60,7 @@ class Originals:
             return self._object(path, size)
         full = os.path.normpath(f"{self._real_root}/{path}")
         try:
-            return _patiently(_file, full, size, mtime_ns)
+            return patiently(_file, full, size, mtime_ns)
         except OSError as error:
             raise OriginalError(f"{full}: {error.strerror or error}; it was tried {_TRIES} times") from error
 
@@ -76,7 +76,7 @@ class Originals:
             return data
 
         try:
-            return _patiently(whole)
+            return patiently(whole)
         except FileNotFoundError as error:
             raise UnreadableError(Reason.CHANGED, "the file is gone") from error
         except OSError as error:
@@ -133,8 +133,8 @@ def _place(file: int, path: str) -> str:
         return os.path.realpath(path)
 
 
-def _patiently(read: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """Calls `read`, and again after growing pauses while it raises OSError."""
+def patiently(read: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Returns what `read` returns, which is called again after growing pauses while it raises OSError."""
     with contextlib.suppress(OSError):
         return read(*arguments, **options)
     import tenacity  # only where it is needed: the import takes a tenth of a second

@@ -25,8 +25,14 @@ from imageshards.pipeline.errors import JobError, StorageError, UserError
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _AT_ONCE = {"s3": {"max_concurrency": 1}, "gs": {"concurrency": 1}}  # else a file's size is asked for before the file
-# s3fs tries five times, each of botocore's three; with botocore's own five a store that is down holds a job a minute.
-_PATIENCE = {"retries": {"mode": "standard", "total_max_attempts": 3}}
+# A store that says it is down holds a job ten seconds, and one that says nothing four minutes; with botocore's own
+# times, and five tries by s3fs, it would be half an hour.
+_S3_TRIES = 3  # by s3fs, which also begins an answer again that was cut; each is so many of botocore's:
+_S3_PATIENCE: dict[str, Any] = {
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+    "connect_timeout": 5,
+    "read_timeout": 20,
+}
 _OBJECTS = "imageshards.objects"  # in a page of S3
 _BLOCK = 1 << 20
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.EINVAL)
@@ -87,7 +93,8 @@ def _in_words(function: Callable[P, T]) -> Callable[P, T]:
 
 def _words(error: Exception) -> str:
     """Returns what a bucket's library says, without its lines below the first."""
-    said = str(error).strip().partition("\n")[0] or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error).strip().partition("\n")[0]
+    said = said or type(error).__name__
     return f"{said}; look at your credentials" if isinstance(error, PermissionError) else said
 
 
@@ -189,14 +196,27 @@ def is_fault(error: BaseException) -> bool:
     )
 
 
+def bucket_failed(error: BaseException | None) -> bool:
+    """Says whether it came of a bucket that failed, by now for good; Beam wraps what it passes on."""
+    while error is not None and not isinstance(error, StorageError):
+        error = error.__context__
+    return error is not None
+
+
 def first_bytes(path: Path, count: int) -> bytes:
-    """Returns the first bytes of a file; none where a disk cannot read it, or a link or a pipe took its place."""
+    """Returns the first bytes of a file; on a disk none where it is gone, no file any more, or may not be read.
+
+    Raises:
+      OSError: the machine failed; in a bucket, or the file is gone.
+    """
     if is_bucket(path):
         return read_ranges(path, [(0, count)])[0]
     try:
         with _open_regular(path, buffering=0, flags=os.O_NOFOLLOW) as file:
             return file.read(count)
-    except OSError:
+    except OSError as error:
+        if is_fault(error) and not isinstance(error, PermissionError):
+            raise
         return b""
 
 
@@ -385,14 +405,17 @@ def _system(protocol: str, *, for_pages: bool = False) -> Any:
 
     try:
         options = _s3_options(for_pages) if protocol == "s3" else {}
-        return fsspec.filesystem(protocol, use_listings_cache=False, **options)
+        system = fsspec.filesystem(protocol, use_listings_cache=False, **options)
     except ImportError as error:
         wanted = _EXTRAS[protocol]
         raise UserError(f"{protocol}:// needs another package: pip install 'imageshards[{wanted}]'") from error
+    if protocol == "s3":
+        system.retries = _S3_TRIES
+    return system
 
 
 def _s3_options(for_pages: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {"config_kwargs": _PATIENCE}
+    options: dict[str, Any] = {"config_kwargs": _S3_PATIENCE}
     if for_pages:
         from aiobotocore.session import AioSession
 

@@ -42,6 +42,7 @@ _MARKERS = (FEATURES, INFO)  # TFDS looks for the first, and then believes the s
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _RENAME_EXCHANGE = 2  # of linux/fs.h
 _RENAME_SWAP = 2  # of macOS's stdio.h
+_UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENAMETOOLONG)
 _ASIDE = "replaced"
 _HOLDER = "process "
 _OWNER = "owner"
@@ -225,19 +226,28 @@ def work_folder(version: Version) -> Iterator[None]:
         storage.write(version.work / _OWNER, _this_job().encode())
         try:
             yield
-        except Exception:
-            _check_owner(version)
+        except Exception as error:
+            if not storage.bucket_failed(error):
+                _check_owner(version)
             raise
         return
     with _lock(version):
         _recover(version)
+        for name in ("shards", "index", "dataset", "staged"):
+            _check_folder(version.work / name)
         for name in ("shards", "index", "dataset"):
             shutil.rmtree(version.work / name, ignore_errors=True)
             (version.work / name).mkdir()
-        if (version.work / "staged").is_symlink():
-            (version.work / "staged").unlink()
         (version.work / "staged").mkdir(exist_ok=True)
         yield
+
+
+def _check_folder(path: Path) -> None:
+    """Raises UserError where a file is in the place of a folder of the job's; a link there is removed."""
+    if path.is_symlink():  # what it leads to is not ours
+        path.unlink()
+    elif path.exists() and not path.is_dir():
+        raise UserError(f"{path}: no job of imageshards made this file, and a folder is to be there; move it away")
 
 
 def publish_folder(version: Version) -> None:
@@ -295,6 +305,8 @@ def _lock(version: Version) -> Iterator[None]:
             raise OSError(errno.EEXIST, "it is there and no job of imageshards made it, so move it away; or")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     except OSError as error:
+        if storage.is_fault(error) and error.errno not in _UNUSABLE:
+            raise
         raise UserError(f"{version.work}: {error.strerror}; choose another folder with --out") from error
     try:
         status = os.fstat(lock)

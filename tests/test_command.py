@@ -206,3 +206,12 @@ def test_an_interrupt_stops_the_job_and_leaves_no_process(tmp_path: Path) -> Non
     assert "the same command continues from here" in error
     with pytest.raises(ProcessLookupError):
         os.killpg(job.pid, 0)
+
+
+def test_the_app_ends_where_whoever_started_it_died_before_the_server_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    from imageshards.train import app
+
+    monkeypatch.setattr(app, "STARTED_BY", os.getppid() + 1)
+    monkeypatch.setattr(app, "_LOOK_EVERY", 0.01)
+    forever = "import sys; sys.stdin.read()"  # as the server does
+    assert app._serve([sys.executable, "-c", forever], {}) == 0

@@ -1,6 +1,7 @@
 """Machines that fail: kills at any moment, full and read-only disks, no file handles, clocks that jump, lost blocks."""
 
 import contextlib
+import errno
 import os
 import random
 import resource
@@ -225,4 +226,37 @@ def test_a_lock_of_a_dead_job_holds_nobody_up(tmp_path: Path, records: Command) 
     work = tmp_path / "data/pets/incomplete.1.0.0"
     work.mkdir(parents=True)
     (work / "lock").write_text(f"process {os.getpid()} on here")
+    assert records(src)[0] == 0
+
+
+def test_a_disk_that_fails_at_the_lock_is_no_mistake_of_the_user(
+    tmp_path: Path, records: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    src = draw_tree(tmp_path / "pets", ["cat/0.png", "dog/0.png"])
+    opened = os.open
+
+    def fails(path: object, *rest: int) -> int:
+        if str(path).endswith("/lock"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return opened(path, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", fails)
+        code, _, said = records(src)
+    assert code == 1
+    assert "the job failed: Input/output error" in said
+    assert records(src)[0] == 0
+
+
+def test_a_file_in_the_place_of_a_folder_of_the_jobs_is_named_and_kept(tmp_path: Path, records: Command) -> None:
+    src = draw_tree(tmp_path / "pets", ["cat/0.png", "dog/0.png"])
+    work = tmp_path / "data/pets/incomplete.1.0.0"
+    work.mkdir(parents=True)
+    (work / "lock").touch()
+    (work / "dataset").write_text("notes")
+    code, _, said = records(src)
+    assert code == 2
+    assert f"{work}/dataset: no job of imageshards made this file" in said
+    assert (work / "dataset").read_text() == "notes"
+    (work / "dataset").rename(tmp_path / "notes")
     assert records(src)[0] == 0

@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import struct
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +215,33 @@ def test_a_fault_of_the_disk_does_not_let_a_version_of_other_images_be_replaced(
         assert (code, left) == (1, [0])
         assert "Input/output error" in said
         assert {path.name: path.read_bytes() for path in version.iterdir()} == before
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A folder with pictures in it that nobody may search, in one with others."""
+    for path in ("closed/raw", "raw"):
+        draw_tree(tmp_path / path, ["cat/1.png", "cat/2.png", "dog/3.png"])
+    (tmp_path / "closed").chmod(0)
+    yield tmp_path
+    (tmp_path / "closed").chmod(0o700)
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="needs setpriv: root may search all")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("closed/raw", "--out", "data"),
+        ("raw", "--out", "closed/data"),
+        ("raw", "--out", "data", "--manifest", "closed/labels.csv"),
+    ],
+)
+def test_what_lies_in_a_closed_folder_is_named(closed: Path, arguments: tuple[str, ...]) -> None:
+    as_others = [] if os.getuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    command = [*as_others, sys.executable, "-m", "imageshards.pipeline", *arguments]
+    done = subprocess.run(command, cwd=closed, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("imageshards-records: ")]
+    assert len(said) == 1
+    assert "Permission denied: " in said[0]
+    assert "let this user in there, or choose another place" in said[0]

@@ -84,6 +84,27 @@ def test_a_file_that_may_not_be_read_is_rejected_at_once(
     assert pauses == []
 
 
+def test_a_machine_that_fails_does_not_hide_a_picture_without_an_extension(
+    tmp_path: Path, records: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    src = draw_tree(tmp_path / "pets", ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"])
+    (src / "dog/4.png").rename(src / "dog/4")
+    opened, left = os.open, [4]
+
+    def fails(path: Any, *rest: Any, **more: Any) -> int:
+        if left[0] and str(path).endswith("dog/4"):
+            left[0] -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", fails)
+    assert records(src)[0] == 0
+    assert metadata(tmp_path / "data/pets/1.0.0")["images"] == 4
+    left[0] = -1
+    code, _, said = records(src, "--version", "1.0.1")
+    assert (code, said) == (1, f"imageshards-records: Input/output error: {src}/dog/4\n")
+
+
 def vanish(path: Path) -> None:
     path.unlink()
 

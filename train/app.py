@@ -20,6 +20,7 @@ from typing import NoReturn
 from simple_parsing import field
 
 from imageshards.pipeline.command import new_parser, run_command, say
+from imageshards.pipeline.entry import STARTED_BY
 from imageshards.pipeline.source import UserError
 from imageshards.train.runs import check_run
 
@@ -83,14 +84,13 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Runs the server until it ends, or this command or the one that started it does; returns its exit code."""
-    parent = os.getppid()
     server = subprocess.Popen(  # noqa: S603 (a list, and no shell)
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     assert server.stdin is not None
     try:
         while (code := _code(server)) is None:
-            if os.getppid() != parent and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup lets it live on
+            if os.getppid() != STARTED_BY and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
                 return 0
         return code
     finally:

@@ -4,11 +4,13 @@ Downloaders write `1.jpg_large`, `1.jpg!d` and `1.jpg?w=300`, and stores that na
 """
 
 import concurrent.futures
+import contextlib
 from pathlib import Path
 
 import pyarrow as pa
 
 from imageshards.pipeline import storage
+from imageshards.pipeline.originals import patiently
 from imageshards.pipeline.source import File
 from imageshards.pipeline.sources.files import Files
 
@@ -47,7 +49,9 @@ def recognize(root: Path, files: Files) -> pa.BooleanArray:
     """Returns which of the files below `root` are pictures."""
 
     def asked(file: File) -> bool:
-        return file.size > 0 and is_picture(storage.first_bytes(root / file.path, _ENOUGH))
+        with contextlib.suppress(FileNotFoundError):
+            return file.size > 0 and is_picture(patiently(storage.first_bytes, root / file.path, _ENOUGH))
+        return False
 
     with concurrent.futures.ThreadPoolExecutor(_ASKED_AT_ONCE) as threads:
         return pa.array(list(threads.map(asked, files)), pa.bool_())

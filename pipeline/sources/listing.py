@@ -221,9 +221,9 @@ class _Walk:
         link = self.root / path
         try:
             target = link.resolve(strict=True)
-        except PermissionError:
-            raise
         except (OSError, RuntimeError) as error:
+            if storage.is_fault(error):  # or it may not be followed
+                raise
             raise _NotAFileError(Reason.DANGLING_LINK, "the link leads nowhere") from error
         if target.is_dir() and any(folder.is_relative_to(target) for folder in (*above, link.parent.resolve())):
             raise _NotAFileError(Reason.DANGLING_LINK, "the link leads back to a folder that it lies in")
