@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from imageshards.pipeline import plan
 from imageshards.pipeline.command import say
-from imageshards.pipeline.source import SPLITS, counted
+from imageshards.pipeline.source import SPLITS, Reason, counted
 from imageshards.pipeline.sources.layouts import SourceDataset
 from imageshards.pipeline.sources.understood import lines
 from imageshards.pipeline.versions import Version, previous_version
@@ -32,7 +32,8 @@ def describe(dataset: SourceDataset, version: Version) -> None:
     if ignored:
         say(f"  ignored, no images: {ignored}")
     for reason, rejects in _by_reason(dataset):
-        say(f"  {len(rejects)} {reason}, such as {rejects[0].file}: {rejects[0].detail}")
+        remedy = "; --follow-outside follows such links" if reason == Reason.LINK_OUTSIDE else ""
+        say(f"  {len(rejects)} {reason}, such as {rejects[0].file}: {rejects[0].detail}{remedy}")
     for note in dataset.notes:
         say(f"  note: {note}")
 

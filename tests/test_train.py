@@ -384,6 +384,8 @@ def test_mistakes_of_predict(
         (["nothing"], "no such dataset in"),
         (["colors:9.9.9"], "no version 9.9.9, only 1.0.0"),
         (["colors", "--epochs", "0"], "--epochs 0"),
+        (["colors", "--seed", str(1 << 32)], "--seed 4294967296: give a whole number from 0 to 4294967295"),
+        (["colors", "--model", "cnn", "--runs", __file__], "a file is in its place; give a folder"),
         (["colors", "--hidden", "a"], "--hidden 'a'"),
         (["colors", "--export", "onnx"], "one or more of savedmodel, tflite, tflite-int8"),
         (["colors", "--weights", "/no/file.h5"], "--weights /no/file.h5: no such file"),
@@ -393,7 +395,7 @@ def test_mistakes_of_train(
     data: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exited:
-        train_main([*arguments, "--data", str(data), "--runs", str(tmp_path)])
+        train_main(["--data", str(data), "--runs", str(tmp_path), *arguments])
     assert exited.value.code == 2
     assert message in capsys.readouterr().err
 

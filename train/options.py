@@ -69,7 +69,7 @@ class Options:
     """Train on images that are randomly flipped, cropped and recoloured."""
 
     batch_size: int = field(default=0, metavar="N")
-    """Images a step; 32, or fewer where an epoch would have less than twenty steps, unless given."""
+    """Images per step; 32, or fewer where an epoch would have less than twenty steps, unless given."""
 
     learning_rate: float = field(default=0.0, metavar="RATE")
     """Adam's learning rate; 0.01 falling to 0 for the head pooled, 0.0001 for dense100, else 0.001, unless given."""
@@ -112,6 +112,7 @@ class Options:
         for name in ("alpha", "learning_rate"):
             value, most = getattr(self, name), 2.0 if name == "alpha" else 1.0
             _check(0 <= value <= most, f"--{name.replace('_', '-')} {value:g}: give a number above 0, at most {most:g}")
+        _check(0 <= self.seed < 1 << 32, f"--seed {self.seed}: give a whole number from 0 to {(1 << 32) - 1}")
         _check(1 <= self.validation_percent <= 50, f"--validation-percent {self.validation_percent}: give 1 to 50")
         _check(
             all(units.isdigit() and int(units) for units in self.hidden.split(",")),

@@ -40,7 +40,7 @@ class Options:
     """Print comma-separated values instead of a table."""
 
     json: bool = field(default=False, action="store_true")
-    """Print one JSON object a line instead of a table."""
+    """Print one JSON object per line instead of a table."""
 
     weights: str = field(default="imagenet", metavar="FILE")
     """For imagenet: the .h5 file of the weights, where Keras cannot download it."""

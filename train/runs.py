@@ -27,11 +27,14 @@ def new_run(runs: Path, name: str) -> Iterator[Path]:
     """Yields an empty folder for a run's files; it becomes runs/name when the block ends without an error.
 
     Raises:
-      UserError: something that is not a run has this name.
+      UserError: something that is not a run has this name, or RUNS is not a folder.
     """
     final = runs / name
     _check_ours(final)
-    runs.mkdir(parents=True, exist_ok=True)
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"--runs {runs}: a file is in its place; give a folder") from error
     with contextlib.ExitStack() as stack:
         with _locked(runs):
             _clean_up_after_killed(runs)

@@ -228,7 +228,7 @@ class _Walk:
         if target.is_dir() and any(folder.is_relative_to(target) for folder in (*above, link.parent.resolve())):
             raise _NotAFileError(Reason.DANGLING_LINK, "the link leads back to a folder that it lies in")
         if not self.follow_outside and not target.is_relative_to(self.root):
-            raise _NotAFileError(Reason.LINK_OUTSIDE, "the link leads out of SRC; --follow-outside follows it")
+            raise _NotAFileError(Reason.LINK_OUTSIDE, "the link leads out of the folder")
         return target
 
     def _reject(self, path: str, reason: Reason, detail: str) -> None:
