@@ -72,6 +72,7 @@ def build(
             storage.remove(version.work)
             raise
         about = {
+            "command": options.command(),
             "fingerprint": dataset_fingerprint,
             "ignored": dataset.ignored,
             "layout": dataset.layout,

@@ -74,9 +74,11 @@ def command_line(name: str, options: Any) -> str:
     for field in dataclasses.fields(options):
         value, default = getattr(options, field.name), _default(field)
         values = [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]
+        flag = f"--{field.name.replace('_', '-')}"
         if field.metadata.get("positional"):
             words += values if value else []
+        elif value is True:
+            flags.append(flag)
         elif value != default:
-            flags.append(f"--{field.name.replace('_', '-')}")
-            flags += [] if value is True else values
+            flags += [word for one in values for word in (flag, one)]
     return shlex.join([*words, *flags])

@@ -11,6 +11,7 @@ from simple_parsing import field
 
 from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import Color, Encoding, Fit, Normalization
+from imageshards.pipeline.keywords import command_line
 from imageshards.pipeline.source import LONE_SURROGATE, SPLITS
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
@@ -172,6 +173,24 @@ class Options:
         elsewhere |= {"manifest", "labels", "exclude", "include", "corrections"}  # the sources tell
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
 
+    def command(self) -> str:
+        """Returns the command that makes this dataset: files by their last names, and nothing of this machine."""
+        return command_line(
+            "imageshards-records",
+            dataclasses.replace(
+                self,
+                src=_last_name(self.src),
+                manifest=[_last_name(file) for file in self.manifest],
+                labels=self.labels and _last_name(self.labels),
+                corrections=self.corrections and _last_name(self.corrections),
+                out="data",
+                workers=0,
+                dry_run=False,
+                replace=False,
+                redraw_splits=False,
+            ),
+        )
+
     def normalization(self) -> Normalization:
         """Returns what decides the stored pixels."""
         return Normalization(
@@ -230,12 +249,19 @@ class Options:
                 + (f"; {fixed!r} would do" if fixed else ""),
             )
             return self.dataset
-        folder = Path(self.src).resolve().name if "://" not in self.src else self.src.rstrip("/").rpartition("/")[2]
+        folder = _last_name(self.src)
         name = _as_name(folder)
         _check(
             bool(name), f"{self.src}: no dataset name can be made of the folder name {folder!r}; give --dataset NAME"
         )
         return name
+
+
+def _last_name(path: str) -> str:
+    """Returns the last name of a path or URL. What is no UTF-8 in it is shown as �."""
+    if "://" in path:
+        return path.rstrip("/").rpartition("/")[2]
+    return os.fsencode(Path(path).resolve().name).decode(errors="replace")
 
 
 def _as_name(text: str) -> str:

@@ -101,10 +101,12 @@ def survey(folder: Path, statistics: Statistics, metadata: Mapping[str, Any]) ->
     originals = _originals(sizes["width"].to_numpy(), sizes["height"].to_numpy())
     if metadata["normalization"]["fit"] != "crop":
         originals["cut"] = []
+    counts = images_by_label(statistics.labels, metadata)
     remarks = [
         *_remarks_on_labels(statistics.labels, metadata),
         *_remarks_on_copies(metadata, alike),
         *_remarks_on_pictures(sizes, bare, metadata),
+        f"always saying the most frequent label would be right for {max(counts) / sum(counts):.0%}",
     ]
     return Survey(originals, _duplicates(index, statistics), alike, bare, remarks)
 
@@ -219,8 +221,7 @@ def record_of(row: Row, version: Path) -> Record:
 
 def _remarks_on_labels(labels: Sequence[str], metadata: Mapping[str, Any]) -> list[str]:
     """Returns, in words, what a person should look at among the labels."""
-    counts = images_by_label(labels, metadata)
-    totals = dict(zip(labels, counts, strict=True))
+    totals = dict(zip(labels, images_by_label(labels, metadata), strict=True))
     common = [label for label, count in totals.items() if count >= _FEW][:_COMPARED]
     few = [label for label, count in totals.items() if count < _FEW]
     remarks = []
@@ -234,8 +235,6 @@ def _remarks_on_labels(labels: Sequence[str], metadata: Mapping[str, Any]) -> li
         missing = [label for label, count in metadata["splits"].get(split, {}).items() if not count]
         if missing:
             remarks.append(f"{split} has no image of {', '.join(map(repr, missing[:5]))}" + " …" * (len(missing) > 5))
-    best = max(counts)
-    remarks.append(f"always saying the most frequent label would be right for {best / sum(counts):.0%}")
     return remarks
 
 
@@ -249,10 +248,12 @@ def _remarks_on_copies(metadata: Mapping[str, Any], alike: LookAlikes) -> list[s
         remarks.append(f"the same picture has several labels: {counted(duplicates['with_several_labels'], 'picture')}")
     if alike.count:
         sampled = f" (among every {alike.every}th picture)" if alike.every > 1 else ""
+        apart = [(alike.in_several_splits, "in two splits"), (alike.with_several_labels, "under two labels")]
         remarks.append(
-            f"{counted(alike.count, 'pair')} of look-alikes,"
-            f" {alike.in_several_splits:,} of them in two splits and"
-            f" {alike.with_several_labels:,} under two labels{sampled}"
+            ", ".join(
+                [f"{counted(alike.count, 'pair')} of look-alikes", *(f"{n:,} {where}" for n, where in apart if n)]
+            )
+            + sampled
             + ("; so many that it says little here" if alike.count > metadata["images"] else "")
         )
     return remarks

@@ -20,6 +20,7 @@ from PIL import Image
 from imageshards.train.__main__ import main as train_main
 
 from .conftest import Command, draw_tree, gradient, save
+from .contrast import AA, least_contrast
 from .drawings import draw_colors
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -60,6 +61,12 @@ class Watched:
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert self.page.evaluate("[...document.images].every(image => image.alt && image.naturalWidth > 0)")
         assert self.page.evaluate("document.images.length") > 3
+        assert self.page.evaluate("[...document.querySelectorAll('.wide')].every(e => e.scrollWidth <= e.clientWidth)")
+        for media in ("screen", "print"):
+            self.page.emulate_media(media=media)
+            assert least_contrast(self.page) >= (AA, "")
+        assert self.page.evaluate("getComputedStyle(document.documentElement).color") == "rgb(0, 0, 0)"  # on paper
+        self.page.emulate_media(media="screen")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -71,7 +78,7 @@ def test_the_report_of_a_dataset(tmp_path: Path, records: Command, browser: Any,
     (root / "katze é/<script>alert(1)<\u2215script>.png").write_text("words")
     whole = save(gradient(600, 400), root / "katze é/cut.jpg", quality=95)
     whole.write_bytes(whole.read_bytes()[:9000])
-    assert records(root)[0] == 0
+    assert records(root, "--workers", "2", "--exclude", "no such")[0] == 0
     path = tmp_path / "data/pets/1.0.0/report.html"
     assert path.stat().st_size < 5_000_000
     watched = Watched(browser, width, scheme)
@@ -80,6 +87,7 @@ def test_the_report_of_a_dataset(tmp_path: Path, records: Command, browser: Any,
     assert page.get_by_text("1 image is nearly black").is_visible()
     assert page.get_by_text("the same picture has several labels: 1 picture").is_visible()
     assert page.locator("#rejected ~ table img").count() == 1  # half of cut.jpg can be seen, and no words
+    assert page.locator("pre").inner_text() == "imageshards-records pets --exclude 'no such'"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Worth a look"
     background, ink = (

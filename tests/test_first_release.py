@@ -12,7 +12,7 @@ from imageshards.pipeline.survey import survey_of
 
 from .conftest import Command, draw_tree
 
-NEWER = ("bytes", "color_profiles")  # of what metadata.json says
+NEWER = ("bytes", "color_profiles", "command")  # of what metadata.json says
 
 
 def as_first_released(version: Path) -> None:

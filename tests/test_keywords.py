@@ -52,7 +52,7 @@ def test_a_value_that_is_no_choice_is_refused_as_the_command_does() -> None:
 
 def test_the_command_that_has_the_same_options() -> None:
     options = Options(src="my pictures", only=["a", "b"], strict=True)
-    assert command_line("make", options) == "make 'my pictures' --only a b --strict"
+    assert command_line("make", options) == "make 'my pictures' --only a --only b --strict"
     assert command_line("make", Options(src="x")) == "make x"
 
 

@@ -54,7 +54,7 @@ def test_the_report_shows_look_alikes_in_two_splits_first(tmp_path: Path, record
     code, _, _ = records(root)
     assert code == 0
     page = (tmp_path / "data/pets/1.0.0/report.html").read_text()
-    assert "2 pairs of look-alikes, 1 of them in two splits and 1 under two labels" in page
+    assert "2 pairs of look-alikes, 1 in two splits, 1 under two labels" in page
     first, second = (page.index(f"{name}.jpg</span></figcaption>") for name in ("smaller", "mislabelled"))
     assert first < second
     assert "black" not in page[page.index("Pictures that look alike") :]

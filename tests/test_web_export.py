@@ -15,6 +15,7 @@ from PIL import Image
 
 from .agreement import CHROMIUM, CLOSE, Answers, asked, difference, served
 from .conftest import gradient, save
+from .contrast import AA, least_contrast
 
 pytest.importorskip("tensorflow")
 import keras
@@ -209,6 +210,9 @@ class TestInABrowser:
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("[...document.images].every(image => image.alt && image.naturalWidth > 0)")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            assert least_contrast(page) >= (AA, "")
         assert visit.said == []
         assert {url for url in visit.requests if not url.startswith((address, "blob:", "data:"))} == set()
 
