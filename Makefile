@@ -65,9 +65,9 @@ test.takes := ARGS
 test: .venv/.dev .venv/.editable ## all tests; ARGS="-m 'not slow'" for the quick ones
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-test-cluster.takes := FLINK_TOOLS ARGS
-test-cluster: .venv/.dev .venv/.editable ## the job on a real Flink, which FLINK_TOOLS brings up; needs Java and Maven
-	@TEST_CLUSTER=1 $(BIN)/python -m pytest tests/test_flink.py $(ARGS)
+test-cluster.takes := ARGS
+test-cluster: .venv/.dev .venv/.editable ## the job on Flink and on Spark; needs Java and Maven, and fetches 400 MB once
+	@TEST_CLUSTER=1 $(BIN)/python -m pytest tests/test_engines.py $(ARGS)
 
 bench.takes := QUICK
 bench: .venv/.dev .venv/.editable ## floor, ours and peers on the same pictures; QUICK=1 for fewer

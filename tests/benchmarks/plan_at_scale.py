@@ -4,6 +4,7 @@
 
 Labels are as unequal as in nature: half of all images have the first one, a quarter the second, and so on. Each count
 runs in a process of its own, with Beam in memory. `largest key` is the most images that one key brought to one worker.
+What the machine does beside that starts the job is in driver_at_scale.py.
 """
 
 import dataclasses
