@@ -137,12 +137,13 @@ def run_job(job: Job, new_pipeline: NewPipeline | None = None, progress: Progres
 def _run_job(job: Job, new_pipeline: NewPipeline, progress: Progress) -> Records:
     from imageshards.pipeline import storage, versions
     from imageshards.pipeline.fingerprint import dataset_fingerprint
+    from imageshards.pipeline.publication import place_of
 
     fingerprint = dataset_fingerprint(job.dataset)
     metadata = versions.read_metadata(job.version)
     if metadata and _is_up_to_date(job.version, metadata, fingerprint) and not job.dataset.options.redraw_splits:
         if storage.exists(job.version.work):
-            versions.remove_leftovers(job.version)
+            place_of(job.version).remove_leftovers()
         return _records(job, metadata, up_to_date=True)
 
     from imageshards.pipeline.job import build

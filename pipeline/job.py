@@ -19,10 +19,11 @@ from imageshards.pipeline.index import Statistics, read_index, write_index
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.progress import Progress
+from imageshards.pipeline.publication import place_of
 from imageshards.pipeline.publish import publish
 from imageshards.pipeline.replacement import check_replaceable
 from imageshards.pipeline.sources.layouts import SourceDataset
-from imageshards.pipeline.versions import INDEX_FILE, Version, previous_version, work_folder
+from imageshards.pipeline.versions import INDEX_FILE, Version, previous_version
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -44,7 +45,7 @@ def build(
     """
     options = dataset.options
     check_replaceable(version, dataset)
-    with work_folder(version):
+    with place_of(version).work_folder():
         version = version.absolute()  # workers may start in another folder
         staging = Staging(
             originals=Originals(dataset.root),

@@ -16,12 +16,13 @@ from imageshards.pipeline.checksums import METADATA, file_checksum, metadata_tex
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.fingerprint import libraries
 from imageshards.pipeline.index import Statistics
+from imageshards.pipeline.publication import place_of
 from imageshards.pipeline.record import SUPERVISED, features_json
 from imageshards.pipeline.report import write_report
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
 from imageshards.pipeline.spreadsheet import as_path, write_rows
-from imageshards.pipeline.versions import FEATURES, INFO, LABELS, Version, publish_folder
+from imageshards.pipeline.versions import FEATURES, INFO, LABELS, Version
 
 
 def publish(
@@ -56,7 +57,7 @@ def publish(
     sizes = {**storage.sizes(folder), INFO: len(info.encode())}
     _write(folder / METADATA, metadata_text({**described, "bytes": sizes}, checksums))
     _write(folder / INFO, info)
-    publish_folder(version)
+    place_of(version).publish()
     return described
 
 

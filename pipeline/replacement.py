@@ -12,6 +12,7 @@ from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import UnreadableError
 from imageshards.pipeline.index import read_index
 from imageshards.pipeline.originals import Originals
+from imageshards.pipeline.publication import place_of
 from imageshards.pipeline.sources.layouts import SourceDataset
 from imageshards.pipeline.versions import Version
 
@@ -28,7 +29,7 @@ def check_replaceable(version: Version, dataset: SourceDataset) -> None:
     Raises:
       UserError: what is there is not ours, or this job would make another dataset of it.
     """
-    versions.check_ours(version)
+    place_of(version).check_ours()
     if dataset.options.replace or not versions.is_ours(version.path):
         return
     metadata = versions.read_metadata(version) or {}

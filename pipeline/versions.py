@@ -1,27 +1,19 @@
-"""The versions of a dataset: which are there, which is the newest, which are ours, and how one replaces another.
+"""The versions of a dataset: which are there, which is the newest, which are ours, and what their files are called.
 
-A version is the folder OUT/<dataset>/<number>. It is built in a sibling folder, `incomplete.<number>`, that one job
-holds by a lock, and one rename publishes it. Where it replaces a version, the two folders change places at once.
+A version is the folder OUT/<dataset>/<number>. It is built in a sibling folder, `incomplete.<number>`.
 """
 
-import contextlib
-import ctypes
 import dataclasses
-import errno
-import fcntl
 import os
 import re
-import shutil
 import socket
-import stat
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from imageshards.pipeline import storage
-from imageshards.pipeline.checksums import METADATA, are_checksums, foreign_names
-from imageshards.pipeline.errors import JobError, UserError
+from imageshards.pipeline.checksums import METADATA, are_checksums
+from imageshards.pipeline.errors import UserError
 
 INFO = "dataset_info.json"
 """The file that is written last: with it a folder is a published version, for TFDS too."""
@@ -38,15 +30,9 @@ FEATURES = "features.json"
 _SIGNS = (METADATA, INDEX_FILE)  # other datasets of TFDS may have the first
 _AROUND = {*_SIGNS, FEATURES, INFO, LABELS, "rejected.csv", "report.html"}
 _FACTS = {"fingerprint": str, "normalization": dict, "rejected": dict, "sha256": dict}
-_MARKERS = (FEATURES, INFO)  # TFDS looks for the first, and then believes the second
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
-_RENAME_EXCHANGE = 2  # of linux/fs.h
-_RENAME_SWAP = 2  # of macOS's stdio.h
-_UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENAMETOOLONG)
-_ASIDE = "replaced"
-_HOLDER = "process "
-_OWNER = "owner"
-_LOCK = "lock"
+JOB = "process "
+"""How the name of every job begins, in the file by which it holds a work folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,31 +82,22 @@ def is_ours(path: Path) -> bool:
     return all(storage.exists(path / name) for name in _SIGNS)
 
 
-def check_ours(version: Version) -> None:
-    """Raises UserError where something is at the version's place that imageshards did not publish."""
-    path = version.path
-    if storage.is_bucket(path):
-        there = any(not _is_of_ours(name, version) for name in storage.names(path))
-    else:
-        there = os.path.lexists(path) and not is_ours(path)
-        foreign = [] if there else _foreign_names(version)
-        if foreign:
-            raise UserError(
-                f"{path / foreign[0]}: imageshards did not publish it, and it would be lost with the version that is"
-                f" replaced: move it away, or give another --version, such as {following_number(version)}"
-            )
-    if there:
-        raise UserError(
-            f"{path} is there, and is not a version that imageshards published, or has lost its {' or '.join(_SIGNS)}:"
-            f" move it away, or give another --version, such as {following_number(version)}"
-        )
+def may_be_ours(name: str, version: Version) -> bool:
+    """Says whether a file of this name may be one that a job published as part of `version`."""
+    return name in _AROUND or (name.startswith(f"{version.name}-") and ".tfrecord-" in name)
 
 
-def _foreign_names(version: Version) -> list[str]:
-    """Returns what lies in a published version and neither was published with it nor is called as if it had been."""
-    metadata = read_metadata(version)
-    names = foreign_names(version.path, metadata["sha256"] if metadata else ())
-    return [name for name in names if not _is_of_ours(name, version)]
+def refuse_foreign(version: Version) -> NoReturn:
+    """Raises UserError: something is at the version's place that imageshards did not publish."""
+    raise UserError(
+        f"{version.path} is there, and is not a version that imageshards published, or has lost its"
+        f" {' or '.join(_SIGNS)}: move it away, or give another --version, such as {following_number(version)}"
+    )
+
+
+def this_job() -> str:
+    """Returns what another job is told of the one in this process."""
+    return f"{JOB}{os.getpid()} on {socket.gethostname()}"
 
 
 def following_number(version: Version) -> str:
@@ -206,183 +183,5 @@ def missing_files(version: Version, metadata: Mapping[str, Any]) -> list[str]:
     return [name for name in metadata["sha256"] if there.get(name, -1) != sizes.get(name, there.get(name))]
 
 
-@contextlib.contextmanager
-def work_folder(version: Version) -> Iterator[None]:
-    """Holds `version.work` for this job alone. What an earlier job staged there stays, to be used again.
-
-    A bucket has no lock: there the job that began last is the owner, and an earlier one stops before it publishes.
-
-    Raises:
-      UserError: another job builds this version; or it is in a bucket, and published already.
-    """
-    if storage.is_bucket(version.work):
-        if is_published(version.path):
-            raise UserError(
-                f"{version.path} exists with other content, and a version in a bucket cannot be replaced in one step:"
-                " give the next --version, or delete this one"
-            )
-        for name in ("shards", "index", "dataset"):
-            storage.remove(version.work / name)
-        storage.write(version.work / _OWNER, _this_job().encode())
-        try:
-            yield
-        except Exception as error:
-            if not storage.bucket_failed(error):
-                _check_owner(version)
-            raise
-        return
-    with _lock(version):
-        _recover(version)
-        for name in ("shards", "index", "dataset", "staged"):
-            _check_folder(version.work / name)
-        for name in ("shards", "index", "dataset"):
-            shutil.rmtree(version.work / name, ignore_errors=True)
-            (version.work / name).mkdir()
-        (version.work / "staged").mkdir(exist_ok=True)
-        yield
-
-
-def _check_folder(path: Path) -> None:
-    """Raises UserError where a file is in the place of a folder of the job's; a link there is removed."""
-    if path.is_symlink():  # what it leads to is not ours
-        path.unlink()
-    elif path.exists() and not path.is_dir():
-        raise UserError(f"{path}: no job of imageshards made this file, and a folder is to be there; move it away")
-
-
-def publish_folder(version: Version) -> None:
-    """Renames `unpublished` to `path`; an older version changes places with it, and goes with the work folder.
-
-    A bucket has no rename: there the files are copied, those last without which TFDS sees no version.
-    """
-    if storage.is_bucket(version.path):
-        _check_owner(version)
-        names = storage.names(version.unpublished)
-        storage.copy(version.unpublished, version.path, [name for name in names if name not in _MARKERS])
-        for name in _MARKERS:
-            storage.copy(version.unpublished, version.path, [name])
-        storage.remove(version.work)
-        return
-    for path in (*version.unpublished.iterdir(), version.unpublished):
-        _flush(path)
-    check_ours(version)  # again, for the job may have taken hours
-    if version.path.exists():
-        _exchange(version.unpublished, version.path)
-    else:
-        version.unpublished.rename(version.path)
-    _flush(version.folder)
-    _remove_work(version)
-
-
-def remove_leftovers(version: Version) -> None:
-    """Removes what a job left that was killed after it had published; not what a running job holds."""
-    if storage.is_bucket(version.work):
-        storage.remove(version.work)
-        return
-    with contextlib.suppress(UserError), _lock(version):
-        _remove_work(version)
-
-
-def _remove_work(version: Version) -> None:
-    """Removes the work folder, and the lock last: without it the folder would not be known for ours."""
-    for path in version.work.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != _LOCK:
-            path.unlink()
-    shutil.rmtree(version.work)
-
-
-@contextlib.contextmanager
-def _lock(version: Version) -> Iterator[None]:
-    """Holds the lock of the work folder. The system releases it when a job dies, however it dies."""
-    path = version.work / _LOCK
-    try:
-        version.work.mkdir(parents=True, exist_ok=True)
-        if version.work.is_symlink():
-            raise OSError(errno.ELOOP, "it is a link")
-        if not os.path.lexists(path) and any(version.work.iterdir()):
-            raise OSError(errno.EEXIST, "it is there and no job of imageshards made it, so move it away; or")
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        if storage.is_fault(error) and error.errno not in _UNUSABLE:
-            raise
-        raise UserError(f"{version.work}: {error.strerror}; choose another folder with --out") from error
-    try:
-        status = os.fstat(lock)
-        held_by = os.pread(lock, 200, 0).decode(errors="replace") if stat.S_ISREG(status.st_mode) else "nobody"
-        if status.st_nlink > 1 or not held_by.startswith(_HOLDER[: len(held_by)]):
-            raise UserError(f"{path}: not a lock of imageshards; move it away, or choose another folder with --out")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{version.path}: {held_by} is building it; wait, or stop that job") from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, _this_job().encode(), 0)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _this_job() -> str:
-    return f"{_HOLDER}{os.getpid()} on {socket.gethostname()}"
-
-
-def _check_owner(version: Version) -> None:
-    """Raises JobError where another job has begun to build the same version in a bucket, or has ended that."""
-    try:
-        owner = storage.read(version.work / _OWNER).decode(errors="replace")
-    except FileNotFoundError:
-        owner = "another job"
-    if owner != _this_job():
-        raise JobError(f"{version.path}: {owner} builds it as well, and began later; so this job stopped")
-
-
-def _recover(version: Version) -> None:
-    """Puts a version back that a killed job, on a system that cannot exchange folders, had moved aside."""
-    aside = version.work / _ASIDE
-    if aside.exists() and not version.path.exists():
-        aside.rename(version.path)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Lets two folders change places in one step where the system can (Linux, macOS), else in three."""
-    if not _exchange_at_once(os.fsencode(one), os.fsencode(other)):
-        aside = one.with_name(_ASIDE)
-        other.rename(aside)
-        one.rename(other)
-        aside.rename(one)
-
-
-def _exchange_at_once(one: bytes, other: bytes) -> bool:
-    """Returns False where the system or the file system cannot."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if sys.platform == "linux" and hasattr(libc, "renameat2"):
-        at_cwd = -100
-        failed = libc.renameat2(at_cwd, one, at_cwd, other, _RENAME_EXCHANGE)
-    elif sys.platform == "darwin":
-        failed = libc.renamex_np(one, other, _RENAME_SWAP)
-    else:
-        return False
-    number = ctypes.get_errno()
-    if failed and number not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-        raise OSError(number, os.strerror(number), os.fsdecode(one))
-    return not failed
-
-
-def _is_of_ours(name: str, version: Version) -> bool:
-    """Says whether a file of this name may be what a job left that was killed while it published to a bucket."""
-    return name in _AROUND or (name.startswith(f"{version.name}-") and ".tfrecord-" in name)
-
-
 def _order(number: str) -> tuple[int, ...]:
     return tuple(map(int, number.split(".")))
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from imageshards.pipeline import versions
+from imageshards.pipeline import on_disk
 from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.publication import place_of
 from imageshards.pipeline.report_command import main as report
 from imageshards.pipeline.verify_command import main as verify
 from imageshards.pipeline.versions import (
     Version,
     find_versions,
     previous_version,
-    publish_folder,
     published_name,
     published_versions,
-    work_folder,
 )
 
 from .conftest import Command, draw_tree
@@ -59,22 +58,22 @@ def test_a_version_changes_places_with_the_one_that_it_replaces(
     tmp_path: Path, at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not at_once:
-        monkeypatch.setattr(versions, "_exchange_at_once", lambda *_: False)
+        monkeypatch.setattr(on_disk, "_exchange_at_once", lambda *_: False)
     version = Version(tmp_path / "pets", "1.0.0")
     for text in ("old", "new"):
-        with work_folder(version):
+        with place_of(version).work_folder():
             _filled(version, text)
-            publish_folder(version)
+            place_of(version).publish()
         assert (version.path / "dataset_info.json").read_text() == text
         assert [path.name for path in version.folder.iterdir()] == ["1.0.0"]
 
 
 def test_a_job_killed_between_the_renames_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     version = Version(tmp_path / "pets", "1.0.0")
-    with work_folder(version):
+    with place_of(version).work_folder():
         _filled(version, "old")
-        publish_folder(version)
-    monkeypatch.setattr(versions, "_exchange_at_once", lambda *_: False)
+        place_of(version).publish()
+    monkeypatch.setattr(on_disk, "_exchange_at_once", lambda *_: False)
     rename, done = Path.rename, []
 
     def killed(path: Path, target: Path) -> Path:
@@ -83,23 +82,27 @@ def test_a_job_killed_between_the_renames_loses_nothing(tmp_path: Path, monkeypa
         done.append(path)
         return rename(path, target)
 
-    with work_folder(version):
+    with place_of(version).work_folder():
         _filled(version, "new")
         monkeypatch.setattr(Path, "rename", killed)
         with pytest.raises(OSError, match="killed here"):
-            publish_folder(version)
+            place_of(version).publish()
         monkeypatch.setattr(Path, "rename", rename)
         assert not version.path.exists()
-    with work_folder(version):
+    with place_of(version).work_folder():
         assert (version.path / "dataset_info.json").read_text() == "old"
         assert not (version.work / "replaced").exists()
 
 
 def test_two_jobs_never_build_one_version(tmp_path: Path) -> None:
     version = Version(tmp_path / "pets", "1.0.0")
-    with work_folder(version), pytest.raises(UserError, match="is building it"), work_folder(version):
+    with (
+        place_of(version).work_folder(),
+        pytest.raises(UserError, match="is building it"),
+        place_of(version).work_folder(),
+    ):
         pass
-    with work_folder(version):
+    with place_of(version).work_folder():
         pass
 
 
