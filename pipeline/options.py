@@ -235,9 +235,7 @@ class Options:
 
     def worker_count(self) -> int:
         """Returns how many threads decode."""
-        if self.workers:
-            return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.workers or available_cpus()
 
     def dataset_name(self) -> str:
         """Returns the given name, or one made of SRC's folder name."""
@@ -273,6 +271,11 @@ def _as_name(text: str) -> str:
         return ""
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     return f"d{name}" if name[:1].isdigit() else name
+
+
+def available_cpus() -> int:
+    """Returns how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_pattern(flag: str, pattern: str, group: str) -> None:

@@ -4,6 +4,8 @@ A photo goes through the very normalization that made the run's records, encodin
 decodes them.
 """
 
+import collections
+import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +17,7 @@ import numpy.typing as npt
 
 from imageshards.pipeline import storage
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
+from imageshards.pipeline.options import available_cpus
 from imageshards.pipeline.source import UserError
 from imageshards.pipeline.sources.listing import list_files
 from imageshards.train.novelty import Novelty
@@ -79,11 +82,25 @@ class Classifier:
 
     def _answers(self, files: Sequence[Path]) -> Iterator[tuple[npt.NDArray[np.float32], bool | None] | str]:
         """Yields what `ask` says of each file, or why it cannot be read."""
-        for start in range(0, len(files), _BATCH):
-            read = [read_pixels(path, self.normalization) for path in files[start : start + _BATCH]]
+        for read in self._read(files):
             pixels = [image for image in read if not isinstance(image, str)]
             rows = iter(zip(*self.ask(np.stack(pixels)), strict=True) if pixels else ())
             yield from (image if isinstance(image, str) else next(rows) for image in read)
+
+    def _read(self, files: Sequence[Path]) -> Iterator[list[npt.NDArray[np.uint8] | str]]:
+        """Yields the pixels of one batch of files after the other; meanwhile threads read the next."""
+        threads = concurrent.futures.ThreadPoolExecutor(available_cpus())
+        batches = collections.deque[list[concurrent.futures.Future[npt.NDArray[np.uint8] | str]]]()
+        try:
+            for start in range(0, len(files), _BATCH):
+                batch = files[start : start + _BATCH]
+                batches.append([threads.submit(read_pixels, path, self.normalization) for path in batch])
+                if len(batches) > 1:
+                    yield [image.result() for image in batches.popleft()]
+            for last in batches:
+                yield [image.result() for image in last]
+        finally:
+            threads.shutdown(cancel_futures=True)
 
     def most_probable(self, probabilities: npt.NDArray[np.float32], top: int) -> list[tuple[str, float]]:
         """Returns the names of the `top` highest of a picture's probabilities, the highest first."""

@@ -29,12 +29,13 @@ OLDER_PEERS = BENCH / "venv-tensorflow-io"  # the last tensorflow_io, and the Te
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 1 if QUICK else 3
 OUT = BENCH / "out"
-PACKAGES = ("img2dataset", "datasets", "pillow", "torch")
+PACKAGES = ("img2dataset", "datasets", "pillow", "torch", "simplejpeg", "cykooz-resizer", "daft")
 OLDER_PACKAGES = ("img2dataset", "tensorflow==2.16.2", "tensorflow-io==0.37.1", "pyarrow<20", "setuptools<81")
 
 FLOOR = [sys.executable, str(HERE / "floors.py")]
 RECORDS = [str(BIN / "imageshards-records")]
 PEER = [sys.executable, str(HERE / "peers.py")]
+OTHER_FLOOR = [str(PEERS / "bin" / "python"), str(HERE / "floors.py")]
 OTHER_PEER = [str(PEERS / "bin" / "python"), str(HERE / "peers.py")]
 OLDER_PEER = [str(OLDER_PEERS / "bin" / "python"), str(HERE / "peers.py")]
 
@@ -138,6 +139,8 @@ def bench_records(missing: str) -> None:
             "TFDS Beam builder": [*PEER, "tfds-beam", str(src), str(OUT)],
         }
         if not missing:
+            commands["simplejpeg, cykooz-resizer, Pool(2)"] = [*OTHER_FLOOR, "quickest", str(src), str(OUT)]
+            commands["daft → Parquet"] = [*OTHER_PEER, "daft", str(src), str(OUT)]
             commands["img2dataset → WebDataset"] = [*OTHER_PEER, "img2dataset", str(src), str(OUT)]
             commands["img2dataset → TFRecord"] = [*OLDER_PEER, "img2dataset-tfrecord", str(src), str(OUT)]
         compare(f"Records of {len(list(src.glob('*/*'))):,} JPEGs of {title}", commands)
@@ -234,8 +237,27 @@ def bench_reading(missing: str) -> None:
                 print(f"\n{name}: {int(images) / float(seconds):.0f} images/s")
 
 
+def bench_predicting() -> None:
+    """Photos through a run, against making records of them: pictures a CPU-second beyond the start of each."""
+    few, many = corpus("small", 80), corpus("small", 800 if QUICK else 2000)
+    data, runs = BENCH / "data", BENCH / "runs"
+    shutil.rmtree(data / "bench", ignore_errors=True)
+    run(records(few, out=data))
+    run([str(BIN / "imageshards-train"), "bench", "--data", str(data), "--runs", str(runs)])
+    predict = [str(BIN / "imageshards-predict"), str(runs / "bench-mobilenet"), "--csv"]
+    commands = {}
+    for count, src in (("few", few), ("many", many)):
+        commands |= {f"records of {count}": records(src), f"predictions of {count}": [*predict, str(src)]}
+    costs = compare("Predicting", commands)
+    images = len(list(many.glob("*/*"))) - len(list(few.glob("*/*")))
+    for kind in ("records", "predictions"):
+        few_cost, many_cost = (costs[f"{kind} of {count}"] for count in ("few", "many"))
+        wall, cpu = many_cost.wall - few_cost.wall, many_cost.cpu - few_cost.cpu
+        print(f"\n{kind}: {images / wall:.0f} pictures a second, {images / cpu:.0f} a CPU-second, start aside")
+
+
 def bench_training() -> None:
-    home = os.environ.setdefault("KERAS_HOME", str(SHARED / "weights" / "keras_home"))
+    home = os.environ["KERAS_HOME"]
     for name, train in (("pexels", "training"), ("cats_and_dogs_filtered", "train")):
         src = SHARED / name
         if not Path(home).exists() or not src.exists():
@@ -252,6 +274,7 @@ def bench_training() -> None:
 
 def main() -> None:
     BENCH.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("KERAS_HOME", str(SHARED / "weights" / "keras_home"))
     missing = install_peers()
     machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} CPUs, Python {platform.python_version()}"
     print(f"make bench{' QUICK=1' if QUICK else ''}: {datetime.date.today()}, {machine}, {ROUNDS} rounds")
@@ -260,6 +283,7 @@ def main() -> None:
     bench_records(missing)
     bench_growth()
     bench_reading(missing)
+    bench_predicting()
     if not QUICK:
         bench_training()
     bench_memory()

@@ -1,6 +1,6 @@
 """What users would run instead, each as its own documentation has it.
 
-python tests/benchmarks/peers.py tfds-generator|tfds-beam|img2dataset|img2dataset-tfrecord SRC OUT
+python tests/benchmarks/peers.py tfds-generator|tfds-beam|img2dataset|img2dataset-tfrecord|daft SRC OUT
 python tests/benchmarks/peers.py keras-reading|torch-reading SRC        prints images and seconds of a second epoch
 python tests/benchmarks/peers.py keras-training TRAIN VALIDATION        twenty epochs on a frozen MobileNet
 """
@@ -86,6 +86,16 @@ def _img2dataset(src: Path, out: Path, form: str) -> None:
         sys.exit("img2dataset wrote nothing")
 
 
+def _daft(src: Path, out: Path) -> None:
+    """The nearest that it has: it does not crop."""
+    import daft
+
+    files = daft.from_glob_path(f"{src.resolve()}/*/*.jpg")
+    small = daft.col("path").download().decode_image(mode=daft.ImageMode.RGB).resize(SIZE, SIZE)
+    images = small.encode_image(daft.ImageFormat.JPEG).alias("image")
+    files.select(daft.col("path"), images).write_parquet(str(out))
+
+
 def _keras_dataset(src: Path) -> Any:
     import keras
 
@@ -149,6 +159,8 @@ def main() -> None:
         _tfds(src, out[0], in_beam=kind == "tfds-beam")
     elif kind.startswith("img2dataset"):
         _img2dataset(src, out[0], "tfrecord" if kind.endswith("tfrecord") else "webdataset")
+    elif kind == "daft":
+        _daft(src, out[0])
     elif kind == "keras-reading":
         _time(_keras_dataset(src))
     elif kind == "torch-reading":
