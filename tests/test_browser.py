@@ -1,6 +1,7 @@
 """The pages that people look at, in a real browser: both reports, and the app from dropped pictures to an answer."""
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -137,7 +138,10 @@ def app(tmp_path: Path) -> Iterator[str]:
     temporary.mkdir()
     command = [sys.executable, "-m", "imageshards.train.app", "--port", str(port)]
     environment = {"TMPDIR": str(temporary), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    errors = (tmp_path / "errors").open("w+")
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+    )
     assert process.stdout is not None
     address = process.stdout.readline().split()[0]
     for _ in range(300):
@@ -145,8 +149,11 @@ def app(tmp_path: Path) -> Iterator[str]:
             break
         time.sleep(0.2)
     yield address
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C reaches all that runs in a terminal
     assert process.wait(20) in (0, 130)
+    with errors:
+        errors.seek(0)
+        assert "Traceback" not in errors.read()
     assert list(temporary.glob("imageshards*")) == []
 
 
@@ -211,6 +218,15 @@ def test_the_app_says_what_is_wrong_with_an_upload_and_stops_when_told(tmp_path:
     page.locator("input[type=file]").first.set_input_files(bad)
     page.get_by_text("bad.zip: no zip file, or a damaged one").wait_for()
     draw_colors(tmp_path / "colors")
+    one = zipped(tmp_path / "colors/training/red", tmp_path / "one.zip")
+    page.locator("input[type=file]").first.set_input_files(one)
+    page.get_by_text("every image would have the label 'red'").wait_for()
+    said = page.get_by_role("alert").first.inner_text()
+    assert said.endswith(
+        "Drop a folder that has a folder of pictures for each thing to tell apart, such as cat and dog."
+    )
+    assert not re.search("--|/tmp", said)
+    assert page.get_by_role("button", name="Train", exact=True).is_disabled()
     drop(page, 0, zipped(tmp_path / "colors", tmp_path / "colors.zip"), "6 pictures, 2 labels")
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_role("button", name="Stop").click()

@@ -1,5 +1,6 @@
 """The command as a person meets it: what it says, what it refuses, and with which exit code."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import os
@@ -7,11 +8,14 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import termios
 import time
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
@@ -146,6 +150,43 @@ def test_make_takes_the_name_or_the_path_of_a_dataset(tmp_path: Path) -> None:
         (["DATASET=other/pets/1.0.0"], "other/pets/1.0.0"),
     ):
         assert run_make(tmp_path, "verify", *given).stdout == f"[{reached}]"
+
+
+@make
+def test_make_serves_the_page_of_a_run_to_this_machine_until_it_is_stopped(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "Makefile", tmp_path)
+    (tmp_path / "my run/web").mkdir(parents=True)
+    (tmp_path / "my run/web/index.html").write_text("the page")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["make", "-s", "serve", "RUN=my run", f"PORT={port}"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as serving:
+        try:
+            assert fetched(f"http://127.0.0.1:{port}/", serving) == "the page"
+        finally:
+            os.killpg(serving.pid, signal.SIGINT)  # Ctrl-C
+        assert "Traceback" not in serving.communicate(timeout=60)[0]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def fetched(url: str, server: "subprocess.Popen[str]") -> str:
+    """Waits until the server answers, and returns what it says."""
+    while server.poll() is None:
+        with contextlib.suppress(URLError), urlopen(url) as answer:
+            return str(answer.read().decode())
+        time.sleep(0.05)
+    raise AssertionError(server.communicate()[0])
 
 
 @make

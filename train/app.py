@@ -83,9 +83,12 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Runs the server until it ends, or this command or the one that started it does; returns its exit code."""
+    """Runs the server until it ends, or this command or the one that started it does; returns its exit code.
+
+    It has a session of its own, so that Ctrl-C reaches this command alone, which ends it.
+    """
     server = subprocess.Popen(  # noqa: S603 (a list, and no shell)
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
     )
     assert server.stdin is not None
     try:

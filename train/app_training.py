@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from imageshards.train.uploads import Limits, Upload, lay_out
 LINES = 14  # of a command's screen
 ISSUES, ISSUES_A_ROW = 12, 4
 LABELS, PICTURES = 12, 5  # that are shown of what was dropped
+ADVICE = "Drop a folder that has a folder of pictures for each thing to tell apart, such as cat and dog."
 MODELS = {
     "mobilenet": "for photos: it has seen a million others before, and learns from a few dozen",
     "cnn": "a small convolutional net that has seen nothing before: hundreds of pictures per label",
@@ -58,27 +59,35 @@ class Trained:
 def show_training(limits: Limits) -> None:
     """Takes pictures, shows what they are, and trains on them."""
     st.write(
-        "Drop a folder that has a folder of pictures for each thing to tell apart, such as *cat* and *dog*."
-        " Pictures with the label in their names (cat-1.jpg) do as well. What you drop next takes its place."
+        f"{ADVICE} Pictures with the label in their names (cat-1.jpg) do as well. What you drop next takes its place."
     )
     kind = st.segmented_control("I have", ["Folders", "Zip files"], default="Folders", required=True)
     left, right = st.columns(2)
     training = uploader(left, "Training pictures", kind)
     validation = uploader(right, "Validation pictures, if there are any", kind)
-    try:
+    dropped = None
+    with explained():
         dropped = understood(training, validation, limits) if training else None
-        if dropped:
-            show_dropped(dropped)
-        model = st.radio("Model", list(MODELS), captions=list(MODELS.values()))
-        epochs = st.number_input("Epochs: how often each picture is looked at, at most", 1, 200, 20)
-        if st.button("Train", type="primary", disabled=dropped is None) and dropped:
+    if dropped:
+        show_dropped(dropped)
+    model = st.radio("Model", list(MODELS), captions=list(MODELS.values()))
+    epochs = st.number_input("Epochs: how often each picture is looked at, at most", 1, 200, 20)
+    if st.button("Train", type="primary", disabled=dropped is None) and dropped:
+        with explained():
             st.session_state["trained"] = train_on(dropped, model, int(epochs))
-    except UserError as error:
-        st.error(escaped(str(error)))
     if st.session_state.pop("stopped", False):
         st.info("Stopped. Nothing of it was kept.")
     if "trained" in st.session_state:
         show_trained(st.session_state["trained"])
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Shows what is wrong with what the user gave."""
+    try:
+        yield
+    except UserError as error:
+        st.error(escaped(str(error)))
 
 
 def uploader(place: Any, label: str, kind: str) -> list[Any]:
@@ -123,7 +132,10 @@ def laid_out(folder: Path, training: Sequence[Any], validation: Sequence[Any], l
     for place, files in parts.items():
         place.parent.mkdir(exist_ok=True)
         lay_out([Upload(file.name, file) for file in files], place, limits)
-    jobs = plan_jobs(Options(src=str(raw), out=str(folder / "data")))
+    try:
+        jobs = plan_jobs(Options(src=str(raw), out=str(folder / "data")))
+    except UserError as error:
+        raise UserError(f"{in_the_app(str(error), raw)}. {ADVICE}") from error
     if len(jobs) > 1:
         raise UserError("there are several datasets in this folder: drop one of its folders")
     (job,) = jobs
@@ -136,6 +148,12 @@ def laid_out(folder: Path, training: Sequence[Any], validation: Sequence[Any], l
                 picture = normalize((raw / source.path).read_bytes(), Normalization(size=96))
                 thumbnails[source.label].append(picture.data)
     return Dropped(folder, counts, thumbnails)
+
+
+def in_the_app(message: str, folder: Path) -> str:
+    """Returns a command's message about `folder` without that folder, which nobody knows, and without what to type."""
+    said = message.replace(f"{folder}/", "").replace(str(folder), "what was dropped")
+    return "; ".join(part for part in said.split("; ") if "--" not in part)
 
 
 def show_dropped(dropped: Dropped) -> None:
@@ -200,6 +218,8 @@ def show_trained(trained: Trained) -> None:
     for column, (split, accuracy) in zip(columns, run.accuracy.items(), strict=True):
         show_accuracy(column, {"train": "Training"}.get(split, split.replace("_", "-").capitalize()), accuracy)
     last.metric("Guessing", f"{run.metrics['baseline_accuracy']:.1%}")
+    last.caption("always the most frequent label")
+    st.caption("Behind each figure: how many images it is of, and its 95% interval.")
     st.write(f"**{run.metrics['fit']}**: {run.metrics['fit_in_words']}. Ask it, in the other tab.")
     for warning in run.warnings:
         st.caption(escaped(warning))
@@ -242,8 +262,8 @@ def show_label_issues(run: Run, photos: Path) -> None:
 
 def show_accuracy(place: Any, name: str, accuracy: Estimate) -> None:
     """Shows an accuracy, and how far it can be trusted."""
-    place.metric(f"{name}, {accuracy.images:,} images", f"{accuracy.value:.1%}")
-    place.caption(f"95% interval {accuracy.interval}")
+    place.metric(name, f"{accuracy.value:.1%}")
+    place.caption(f"of {accuracy.images:,} {'image' if accuracy.images == 1 else 'images'}: {accuracy.interval}")
 
 
 def zipped(trained: Trained) -> bytes:

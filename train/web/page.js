@@ -58,8 +58,9 @@ function resultItem(file, { probabilities, unlike }, labels) {
   const picture = element("img", { alt: file.name, src: URL.createObjectURL(file) });
   picture.addEventListener("load", () => URL.revokeObjectURL(picture.src));
   const words = element("div");
-  words.append(element("h2", {}, `${labels[best[0]]} ${percent(probabilities[best[0]])}`), element("p", { className: "file" }, file.name));
-  if (unlike) words.append(element("p", { className: "warning" }, "Unlike anything it was trained on: none of these, perhaps."));
+  const answer = `${labels[best[0]]} ${percent(probabilities[best[0]])}`;
+  words.append(element("h2", {}, unlike ? "None of these, perhaps" : answer), element("p", { className: "file" }, file.name));
+  if (unlike) words.append(element("p", { className: "warning" }, `Unlike anything the model was trained on; otherwise it says ${answer}.`));
   const list = element("dl");
   for (const label of best) {
     const bar = element("dd", { className: "bar" });
