@@ -52,7 +52,7 @@ def quickly(data: bytes) -> bytes:
     side = min(width, height)
     options = cykooz.ResizeOptions(
         cykooz.ResizeAlg.convolution(cykooz.FilterType.lanczos3),
-        cykooz.CropBox((width - side) / 2, (height - side) / 2, side, side),
+        crop_box=cykooz.CropBox((width - side) / 2, (height - side) / 2, side, side),
     )
     whole = cykooz.ImageData(width, height, cykooz.PixelType.U8x3, pixels.tobytes())
     small = cykooz.ImageData(SIZE, SIZE, cykooz.PixelType.U8x3)
