@@ -11,13 +11,12 @@ from simple_parsing import field
 
 from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.images import Color, Encoding, Fit, Normalization
+from imageshards.pipeline.images.settings import LARGEST_SIZE, PILLOW_MAX_PIXELS
 from imageshards.pipeline.keywords import command_line
 from imageshards.pipeline.source import LONE_SURROGATE, SPLITS
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
 
-_PILLOW_MAX_PIXELS = 178_956_970  # above it Pillow itself refuses
-_LARGEST_SIZE = 8192  # 200 MB of pixels per picture, in each thread
 _PATHS = ("src", "out", "manifest", "labels", "corrections")  # the bytes of a path may be no UTF-8
 
 
@@ -136,7 +135,7 @@ class Options:
     """Threads that decode; as many as this process may use CPUs unless given."""
 
     def __post_init__(self) -> None:
-        _check(1 <= self.size <= _LARGEST_SIZE, f"--size {self.size}: give 1 to {_LARGEST_SIZE} pixels")
+        _check(1 <= self.size <= LARGEST_SIZE, f"--size {self.size}: give 1 to {LARGEST_SIZE} pixels")
         for name in (option.name for option in dataclasses.fields(self) if option.name not in _PATHS):
             value = getattr(self, name)
             said = " ".join(value) if isinstance(value, list) else str(value)
@@ -146,8 +145,8 @@ class Options:
             )
         _check(1 <= self.quality <= 100, f"--quality {self.quality}: give a number from 1 to 100")
         _check(
-            1 <= self.max_pixels <= _PILLOW_MAX_PIXELS,
-            f"--max-pixels {self.max_pixels}: give a number from 1 to {_PILLOW_MAX_PIXELS}, Pillow's own limit",
+            1 <= self.max_pixels <= PILLOW_MAX_PIXELS,
+            f"--max-pixels {self.max_pixels}: give a number from 1 to {PILLOW_MAX_PIXELS}, Pillow's own limit",
         )
         for name in ("label_depth", "shards", "workers"):
             _check(getattr(self, name) >= 0, f"--{name.replace('_', '-')} {getattr(self, name)}: give 0 or more")

@@ -217,6 +217,7 @@ def tables(folder: Path) -> list[Target]:
         "labels.json": json.dumps(rows, indent=1).encode(),
         "labels.jsonl": "\n".join(map(json.dumps, rows)).encode(),
         "labels.parquet": parquet.getvalue(),
+        "labels.xml": _cvat(rows).encode(),
         "corrections.csv": b"file,label\n1.png,a\n2.png,b\n",
     }
     targets = []
@@ -233,29 +234,64 @@ def tables(folder: Path) -> list[Target]:
     return targets
 
 
+def _cvat(rows: list[dict[str, str]]) -> str:
+    """Returns the labels as CVAT exports them."""
+    images = "".join(
+        f'<image id="{n}" name="{row["file"]}" width="9" height="9"><tag label="{row["label"]}"/></image>\n'
+        for n, row in enumerate(rows)
+    )
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version>\n{images}</annotations>\n'
+
+
 def runs(folder: Path) -> list[Target]:
-    """Returns what predict and evaluate read of a run; needs TensorFlow."""
+    """Returns what predict, evaluate and the app read of a run; needs TensorFlow."""
+    maker = os.fork()  # TensorFlow does not outlive a fork: the processes that read import it for themselves
+    if not maker:
+        _make_run(folder)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(maker, 0)[1]) == 0
+
+    def asked(here: Path) -> None:
+        from imageshards.train.api import open_run
+
+        run = open_run(here)
+        _ = run.warnings, run.accuracy, run.balanced_accuracy, run.mistakes("train"), run.label_issues()
+        run.predict([here / "photo.png"])
+
+    def configured(here: Path) -> None:
+        with zipfile.ZipFile(folder / "model.keras") as old, zipfile.ZipFile(here / "model.keras", "w") as new:
+            for name in old.namelist():
+                new.writestr(name, (here / name).read_bytes() if name == "config.json" else old.read(name))
+        asked(here)
+
+    names = ("run.json", "metrics.json", "labels.txt", "model.keras", "novelty.npz", "predictions.csv")
+    return [
+        *(Target(f"{name} of a run", folder, name, asked) for name in (*names, "label_issues.csv")),
+        Target("config.json in model.keras of a run", folder, "config.json", configured),
+    ]
+
+
+def _make_run(folder: Path) -> None:
     import keras
 
-    from imageshards.train.api import open_run
-    from imageshards.train.model_file import load_model, save_model
+    from imageshards.train.model_file import save_model
 
     folder.mkdir()
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     save_model(folder, keras.Model(model.inputs, model.outputs))
-    normalization = {"size": 8, "color": "rgb", "encoding": "png", "quality": 0, "max_pixels": 10**8}
-    (folder / "run.json").write_text(json.dumps({"normalization": normalization, "fingerprint": "x"}, indent=1))
-    (folder / "metrics.json").write_text(json.dumps({"warnings": [], "train_accuracy": 1.0}))
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        archive.extract("config.json", folder)
+    normalization = {"size": 8, "color": "rgb", "encoding": "png", "quality": 0, "max_pixels": 10**8, "fit": "crop"}
+    settings = {"normalization": normalization, "fingerprint": "x", "command": "imageshards-train pets"}
+    metrics = {"warnings": [], "train_accuracy": 1.0, "train_images": 4, "train_accuracy_interval": [0.5, 1.0]}
+    (folder / "run.json").write_text(json.dumps(settings, indent=1))
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1))
     (folder / "labels.txt").write_text("cat\ndog\n")
-
-    def opened(here: Path) -> None:
-        _ = open_run(here).warnings
-
-    names = ("run.json", "metrics.json", "labels.txt")
-    return [
-        *(Target(f"{name} of a run", folder, name, opened) for name in names),
-        Target("model.keras", folder, "model.keras", load_model),
-    ]
+    np.savez_compressed(folder / "novelty.npz", vectors=np.ones((4, 192), np.float16), threshold=0.5)
+    table = "file,split,label,predicted,likely_label,probability\n1.png,train,cat,dog,dog,0.75\n"
+    for name in ("predictions.csv", "label_issues.csv"):
+        (folder / name).write_text(table)
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "photo.png")
 
 
 def main() -> None:

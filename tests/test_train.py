@@ -352,7 +352,34 @@ def test_predict_refuses_models_with_parts_it_does_not_know(
     with pytest.raises(SystemExit) as exited:
         predict_command.main([str(folder), str(image)])
     assert exited.value.code == 2
-    assert "not the folder of a run, or it is damaged" in capsys.readouterr().err
+    assert "model.keras: damaged or missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("run.json", '"size": 48', '"size": -1', "normalization: size is -1"),
+        ("run.json", '"size": 48', '"size": 64', "pictures of 64 × 64 × 3, and model.keras takes 48 × 48 × 3"),
+        ("run.json", '"color": "rgb"', '"color": "gray"', "pictures of 48 × 48 × 1, and model.keras takes 48 × 48 × 3"),
+        ("run.json", '"fingerprint"', '"print"', "fingerprint is missing"),
+        ("metrics.json", '"warnings"', '"warning"', "warnings is missing"),
+        ("metrics.json", '"train_images": ', '"train_images": -', "train_images is -"),
+        ("labels.txt", "\n", "\noval\n", "labels, and model.keras tells"),
+        ("labels.txt", "\n", "", "its end is 'cut off'"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named_with_what_mends_it(
+    trained: Path, tmp_path: Path, file: str, old: str, new: str, said: str
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    text = (run / file).read_text()
+    assert old in text
+    (run / file).write_text(text.replace(old, new, 1) if "oval" in new else text.replace(old, new))
+    with pytest.raises(UserError) as raised:
+        _ = open_run(run).classifier
+    assert str(raised.value).startswith(f"{run / file}: damaged or missing: ")
+    assert said in str(raised.value)
+    assert "train again" in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ Nothing is printed, and nothing of the calling process is changed. Errors are ex
 would say.
 """
 
-import csv
 import dataclasses
 import functools
 import importlib.metadata
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imageshards.pipeline import storage
 from imageshards.pipeline.images import Normalization
 from imageshards.pipeline.keywords import command_line, takes_options_of
 from imageshards.pipeline.source import SPLITS, UserError
@@ -29,6 +27,15 @@ from imageshards.train.novelty import load_novelty
 from imageshards.train.options import WEB, Options
 from imageshards.train.prediction import Classifier, Prediction, find_images
 from imageshards.train.progress import Report, silent
+from imageshards.train.run_files import (
+    LABELS,
+    METRICS,
+    check_model,
+    read_labels,
+    read_metrics,
+    read_rows,
+    read_settings,
+)
 from imageshards.train.runs import RUN, check_run, new_run
 from imageshards.train.scoring import Scores, scores
 from imageshards.train.web_runtime import Runtime, read_runtime
@@ -40,8 +47,6 @@ if TYPE_CHECKING:
     from imageshards.train.measure import Evaluation
 
 _EXAMPLES = 200  # images that show their range of values to an int8 model
-_METRICS = "metrics.json"
-_LABELS = "labels.txt"
 _PACKAGES = ("imageshards", "tensorflow", "keras", "numpy", "tensorflow-datasets", "pillow")
 
 
@@ -99,13 +104,9 @@ class Run:
           UserError: a file of the run is damaged.
         """
         normalization = Normalization.recorded(self.settings["normalization"])
-        outputs = self.model.output_shape[-1]
-        if len(self.labels) != outputs or len(set(self.labels)) != outputs:
-            raise UserError(
-                f"{self.path / _LABELS}: {len(set(self.labels))} different labels, and the model tells {outputs} apart;"
-                " copy the run again from where it is whole, or train again"
-            )
-        return Classifier(self.model, self.labels, normalization, load_novelty(self.path))
+        novelty = load_novelty(self.path)
+        check_model(self.path, self.model, self.labels, self.settings, novelty)
+        return Classifier(self.model, self.labels, normalization, novelty)
 
     def predict(self, images: Iterable[str | Path], top: int = 3) -> list[Prediction]:
         """Returns the `top` most probable labels of image files, and of the images in folders.
@@ -128,8 +129,8 @@ class Run:
 
     def mistakes(self, split: str) -> list[dict[str, Any]]:
         """Returns the rows of predictions.csv that are wrong, of a split, those it was surest of first."""
-        with (self.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
-            wrong = [row for row in csv.DictReader(file) if row["split"] == split and row["label"] != row["predicted"]]
+        rows = read_rows(self.path / "predictions.csv", ("split", "label", "predicted"), numbers=["probability"])
+        wrong = [row for row in rows if row["split"] == split and row["label"] != row["predicted"]]
         return sorted(wrong, key=lambda row: -float(row["probability"]))
 
     def label_issues(self) -> list[dict[str, str]]:
@@ -137,10 +138,7 @@ class Run:
         from imageshards.train.tables import LABEL_ISSUES
 
         path = self.path / LABEL_ISSUES
-        if not path.exists():
-            return []
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        return read_rows(path, ("file", "label", "likely_label")) if path.exists() else []
 
     def _estimates(self, name: str) -> dict[str, Estimate]:
         return {
@@ -189,16 +187,8 @@ def open_run(path: str | Path) -> Run:
     """
     folder = Path(path)
     check_run(folder)
-    try:
-        settings = storage.read_json(folder / RUN)
-        metrics = storage.read_json(folder / _METRICS)
-        labels = storage.read(folder / _LABELS).decode().splitlines()
-        Normalization.recorded(settings["normalization"])
-        if not isinstance(metrics, dict):
-            raise TypeError(f"{_METRICS} holds no object")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder}: not the folder of a run, or it is damaged: {error}") from error
-    return Run(folder, labels, metrics, settings)
+    settings = read_settings(folder)
+    return Run(folder, read_labels(folder, settings), read_metrics(folder, settings), settings)
 
 
 def _train(options: Options, report: Report) -> Run:
@@ -284,8 +274,8 @@ def _write(
     write_tables(folder, assessment, fitted.history)
     name = options.run_name()
     write_report(folder, name, dataset, assessment, fitted.history, metrics, settings)
-    (folder / _LABELS).write_text("".join(f"{label}\n" for label in dataset.labels), encoding="utf-8")
-    for file, content in ((_METRICS, metrics), (RUN, settings)):
+    (folder / LABELS).write_text("".join(f"{label}\n" for label in dataset.labels), encoding="utf-8")
+    for file, content in ((METRICS, metrics), (RUN, settings)):
         text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
         (folder / file).write_text(text, encoding="utf-8")
 

@@ -10,11 +10,12 @@ from typing import Any
 import keras
 
 from imageshards.pipeline.source import UserError
+from imageshards.train.run_files import MODEL, damaged
 
-MODEL = "model.keras"
 OLDEST_KERAS = "3.5"
 
 _CONFIG = "config.json"
+_LONGEST = 200  # characters of what Keras says
 # Settings of layers and initializers that older versions of Keras refuse, and what they are where nobody has set them.
 _NEWER_SETTINGS = {
     "input_axes": None,
@@ -59,8 +60,11 @@ def load_model(folder: Path) -> keras.Model:
     try:
         _check_parts(folder / MODEL)
         return keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{folder}: not the folder of a run, or it is damaged: {error}") from error
+    except UserError:
+        raise
+    except Exception as error:  # Keras raises whatever a damaged file makes it stumble over
+        first = str(error).strip().partition("\n")[0][:_LONGEST] or type(error).__name__
+        raise damaged(folder / MODEL, first) from error
 
 
 def _without_newer_settings(config: Any) -> Any:

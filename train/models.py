@@ -82,8 +82,8 @@ def with_similarity(model: keras.Model, vectors: npt.NDArray[np.float16]) -> ker
 
     Its outputs are probabilities (B, labels) and the cosine similarity (B,), from -1 to 1.
     """
-    unit = layers.UnitNormalization()(model.layers[-2].output)  # what the head takes
-    compare = layers.Dense(len(vectors), use_bias=False)
+    unit = layers.UnitNormalization(name="features_of_length_1")(model.layers[-2].output)  # what the head takes
+    compare = layers.Dense(len(vectors), use_bias=False, name="similarities")  # "dense" may be a layer of the model
     similarity = keras.ops.max(compare(unit), axis=1)
     compare.set_weights([vectors.T.astype(np.float32)])
     return keras.Model(model.inputs, [model.outputs[0], similarity])

@@ -5,7 +5,6 @@ still passes is the one that 95 % of the training pictures have to their nearest
 """
 
 import dataclasses
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +49,11 @@ def load_novelty(folder: Path) -> Novelty | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            return Novelty(file["vectors"].astype(np.float16), float(file["threshold"]))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            novelty = Novelty(file["vectors"].astype(np.float16), float(file["threshold"]))
+        if not np.isfinite(novelty.threshold):
+            raise ValueError(f"the threshold is {novelty.threshold}")
+        return novelty
+    except Exception as error:  # numpy raises whatever a damaged file makes it stumble over
         raise UserError(f"{path}: the file is damaged ({error}); train again") from error
 
 
