@@ -24,7 +24,7 @@ from imageshards.pipeline.source import LONE_SURROGATE, PASSING
 if TYPE_CHECKING:
     import apache_beam as beam
 
-    from imageshards.pipeline.sources.layouts import SourceDataset
+    from imageshards.pipeline.sources.dataset import SourceDataset
     from imageshards.pipeline.survey import Survey
     from imageshards.pipeline.versions import Version
 

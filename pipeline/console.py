@@ -14,7 +14,7 @@ from tqdm import tqdm
 from imageshards.pipeline import plan
 from imageshards.pipeline.command import say
 from imageshards.pipeline.source import SPLITS, Reason, counted
-from imageshards.pipeline.sources.layouts import SourceDataset
+from imageshards.pipeline.sources.dataset import SourceDataset
 from imageshards.pipeline.sources.understood import lines
 from imageshards.pipeline.versions import Version, previous_version
 

@@ -13,7 +13,7 @@ from imageshards.pipeline.facts import fingerprint
 from imageshards.pipeline.images import NORMALIZATION_VERSION
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.record import FORMAT
-from imageshards.pipeline.sources.layouts import SourceDataset
+from imageshards.pipeline.sources.dataset import SourceDataset
 
 _DECODERS = ("pillow", "simplejpeg", "pi-heif")
 _PACKAGES = ("imageshards", "apache-beam", "numpy", "pillow", "pyarrow", "tensorflow-datasets")

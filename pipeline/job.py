@@ -22,7 +22,7 @@ from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.publication import place_of
 from imageshards.pipeline.publish import publish
 from imageshards.pipeline.replacement import check_replaceable
-from imageshards.pipeline.sources.layouts import SourceDataset
+from imageshards.pipeline.sources.dataset import SourceDataset
 from imageshards.pipeline.versions import INDEX_FILE, Version, previous_version
 
 if TYPE_CHECKING:

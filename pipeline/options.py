@@ -47,7 +47,8 @@ class Options:
     """Percentages of train/validation/test, or train/validation, for images whose split the source does not give."""
 
     test_from: str = field(default="", metavar="SPLIT:PERCENT")
-    """Carve a test split from a given one: validation:20 makes 20 percent of the given validation images test."""
+    """Carve a test split from a given one: validation:20 makes 20 percent of the given validation images test. Or
+    COLUMN:VALUE of a manifest: fold:0 makes the images whose fold is 0 test, and all others train."""
 
     replace: bool = field(default=False, action="store_true")
     """Replace a version that was made of other images, or with another size, color or encoding, and delete it."""
@@ -220,12 +221,20 @@ class Options:
         """Returns the given split that test is carved from, and the share of it; or None."""
         if not self.test_from:
             return None
-        name, _, percent = self.test_from.partition(":")
+        name, _, percent = self.test_from.rpartition(":")
+        if name and percent and name not in SPLITS:
+            return None
         _check(
             name in SPLITS[:2] and re.fullmatch(r"\d+(\.\d+)?", percent) is not None and 0 < float(percent) < 100,
-            f"--test-from {self.test_from!r}: give a split and a percentage, such as validation:20",
+            f"--test-from {self.test_from!r}: give a split and a percentage, such as validation:20, or a column and a"
+            " value, such as fold:0",
         )
         return name, float(percent) / 100
+
+    def held_out(self) -> tuple[str, str] | None:
+        """Returns the manifest's column and the value in it that makes images test, and all others train."""
+        column, _, value = self.test_from.rpartition(":")
+        return (column, value) if self.test_from and not self.carve() else None
 
     def carved_shares(self) -> tuple[float, float, float]:
         """Returns the shares of the split that test is carved from."""

@@ -13,7 +13,7 @@ from imageshards.pipeline.images import UnreadableError
 from imageshards.pipeline.index import read_index
 from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.publication import place_of
-from imageshards.pipeline.sources.layouts import SourceDataset
+from imageshards.pipeline.sources.dataset import SourceDataset
 from imageshards.pipeline.versions import Version
 
 # What all images of a dataset have in common; --keep-truncated and --max-pixels decide which are in it.

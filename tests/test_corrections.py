@@ -10,7 +10,8 @@ from PIL import Image
 
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import UserError
-from imageshards.pipeline.sources.layouts import SourceDataset, read
+from imageshards.pipeline.sources.dataset import SourceDataset
+from imageshards.pipeline.sources.layouts import read
 
 from .conftest import Command, draw_tree, save
 from .understood import labels_by_key, rejects, understood

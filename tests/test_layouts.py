@@ -9,7 +9,7 @@ from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import Reason, UserError
 from imageshards.pipeline.sources.layouts import read
 
-from .understood import labels_by_key, tree, understood
+from .understood import labels_by_key, rejects, tree, understood
 
 
 def test_folders_are_labels(tmp_path: Path) -> None:
@@ -294,3 +294,33 @@ def test_lists_of_the_files_of_a_split_are_followed(tmp_path: Path) -> None:
         "dog/3.jpg": "train",
     }
     assert [(reject.file, reject.reason) for reject in reading.rejected] == [("dog/4.jpg", Reason.BAD_SPLIT)]
+
+
+def test_folders_around_all_others_are_passed_over(tmp_path: Path) -> None:
+    tree(tmp_path, "pets-v2/pets/train/cat/1.jpg", "pets-v2/pets/train/dog/2.jpg", "pets-v2/pets/val/cat/3.jpg")
+    assert [(source.label, source.split) for source in understood(tmp_path).sources] == [
+        ("cat", "train"),
+        ("dog", "train"),
+        ("cat", "validation"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["_unlabeled", "no_label"])
+def test_folders_of_pictures_without_a_label_are_no_labels(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, "cat/1.jpg", "dog/2.jpg", f"{name}/3.jpg")
+    assert rejects(understood(tmp_path)) == {f"{name}/3.jpg": "no-label"}
+    assert understood(tmp_path, layout="folders").labels == sorted([name, "cat", "dog"])
+
+
+def test_labels_whose_folders_hold_a_folder_of_pictures(tmp_path: Path) -> None:
+    tree(tmp_path / "a", "cat/images/p1.jpg", "cat/images/p2.jpg", "dog/images/p3.jpg")
+    assert understood(tmp_path / "a").labels == ["cat", "dog"]
+    tree(tmp_path / "b", *(f"{top}/images/{label}-{n}.jpg" for top in ("pets", "farm") for label in "xy" for n in "12"))
+    assert [dataset.options.dataset_name() for dataset in read(Options(src=str(tmp_path / "b")))] == ["farm", "pets"]
+
+
+def test_labels_that_look_alike_are_noted(tmp_path: Path) -> None:
+    tree(tmp_path, "Cat/1.jpg", "cat/2.jpg", "\u0441at/3.jpg", "great dane/4.jpg", "great_dane/5.jpg")
+    notes = understood(tmp_path, layout="folders").notes
+    assert "the labels 'great dane', 'great_dane' look alike: one of them may be meant for the other" in notes
+    assert any(note.startswith("the labels 'Cat', 'cat', '\u0441at' look alike") for note in notes)

@@ -332,3 +332,103 @@ def test_numbers_that_lost_their_zeros_find_their_files(tmp_path: Path) -> None:
     reading = understood(tmp_path)
     assert labels_by_key(reading) == {"0001.jpg": "cat", "0002.jpg": "dog", "010.jpg": "dog", "10.jpg": "cat"}
     assert "2 rows of t.csv name their files without leading zeros" in reading.notes
+
+
+TAGS = {
+    "a.xml": "<annotations>{}</annotations>",
+    "a.jsonl": "{}",
+    "a.json": '{{"classes": ["cat", "dog"], "labels": {{{}}}}}',
+}
+
+
+@pytest.mark.parametrize("name", TAGS)
+def test_several_labels_in_a_form_that_can_hold_them_are_rejected(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, *IMAGES)
+    tags = {"images/1.jpg": ["cat"], "images/2.jpg": ["dog"], "images/3.jpg": ["cat", "dog"]}
+    if name == "a.xml":
+        inside = "".join(
+            f'<image name="{file}">{"".join(f"<tag label={chr(34)}{tag}{chr(34)}/>" for tag in given)}</image>'
+            for file, given in tags.items()
+        )
+    elif name == "a.jsonl":
+        inside = "\n".join(
+            json.dumps(
+                {"imageGcsUri": f"gs://b/{file}", "classificationAnnotations": [{"displayName": t} for t in given]}
+            )
+            for file, given in tags.items()
+        )
+    else:
+        inside = json.dumps({file: [["cat", "dog"].index(tag) for tag in given] for file, given in tags.items()})[1:-1]
+    (tmp_path / name).write_text(TAGS[name].format(inside))
+    reading = understood(tmp_path)
+    assert labels_by_key(reading) == {"images/1.jpg": "cat", "images/2.jpg": "dog"}
+    assert [(reject.file, str(reject.reason)) for reject in reading.rejected] == [("images/3.jpg", "several-labels")]
+    assert "cat, dog" in reading.rejected[0].detail
+
+
+def test_a_cell_of_tags_that_stand_alone_elsewhere_is_asked_about(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(40)]
+    tree(tmp_path, *names)
+    labels = ["cat", "dog", *"ab" * 18, "b", "cat,dog"]
+    rows = "".join(f'{name},"{label}"\n' for name, label in zip(names, labels, strict=True))
+    (tmp_path / "t.csv").write_text(f"file,label\n{rows}")
+    with pytest.raises(UserError, match="several tags .* such as 'cat,dog'"):
+        understood(tmp_path)
+
+
+def test_a_yes_or_no_beside_columns_of_classes_is_no_class(tmp_path: Path) -> None:
+    tree(tmp_path, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
+    (tmp_path / "t.csv").write_text("file,male,cat,dog\n1,1,1,0\n2,0,0,1\n3,0,1,0\n4,1,0,1\n")
+    reading = understood(tmp_path)
+    assert list(labels_by_key(reading).values()) == ["cat", "dog", "cat", "dog"]
+    assert any("'male' is not a class" in note for note in reading.notes)
+
+
+def test_pictures_and_classes_may_both_be_numbers(tmp_path: Path) -> None:
+    tree(tmp_path, *(f"{number}.jpg" for number in range(6)))
+    (tmp_path / "t.csv").write_text("id,row,label\n" + "".join(f"{n},{9 - n},{n % 2}\n" for n in range(6)))
+    assert list(labels_by_key(understood(tmp_path)).values()) == ["0", "1"] * 3
+
+
+def test_lists_of_names_with_blanks(tmp_path: Path) -> None:
+    tree(tmp_path, "my pets/1.jpg", "my pets/2.jpg", "my pets/3.jpg")
+    (tmp_path / "list.txt").write_text("my pets/1.jpg cat\nmy pets/2.jpg dog\nmy pets/3.jpg cat\n")
+    assert list(labels_by_key(understood(tmp_path)).values()) == ["cat", "dog", "cat"]
+
+
+def test_tables_called_alike_but_for_a_split(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "pets_train.lst").write_text("0\t0.0\timages/1.jpg\n1\t1.0\timages/2.jpg\n")
+    (tmp_path / "pets_val.lst").write_text("0\t0.0\timages/3.jpg\n")
+    assert [source.split for source in understood(tmp_path).sources] == ["train", "train", "validation"]
+
+
+def test_a_fold_or_another_column_may_say_what_is_test(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "t.csv").write_text("file,label,fold\n1,cat,0\n2,dog,1\n3,cat,2\n")
+    assert any("--test-from fold:0 makes one fold" in note for note in understood(tmp_path).notes)
+    reading = understood(tmp_path, test_from="fold:1")
+    assert [source.split for source in reading.sources] == ["train", "test", "train"]
+    assert not any("is not used" in note for note in reading.notes)
+    with pytest.raises(UserError, match=r"--test-from 'site': t.csv has the columns 'file', 'label', 'fold'"):
+        understood(tmp_path, test_from="site:A")
+    with pytest.raises(UserError, match=r"--test-from fold:7: no image has '7' in the column 'fold'"):
+        understood(tmp_path, test_from="fold:7")
+    with pytest.raises(UserError, match="--test-from fold:1: --layout filenames reads no table"):
+        understood(tmp_path, test_from="fold:1", layout="filenames")
+
+
+def test_a_column_that_one_table_has_need_not_be_in_others(tmp_path: Path) -> None:
+    tree(tmp_path, *IMAGES)
+    (tmp_path / "pets.csv").write_text("file,kind,colour\n1,cat,red\n2,dog,red\n3,cat,blue\n")
+    (tmp_path / "prices.csv").write_text("kind,price\ncat,3\ndog,4\n")
+    assert labels_by_key(understood(tmp_path, label_column="kind")) == LABELS
+    with pytest.raises(UserError, match="--label-column 'breed': pets.csv has the columns"):
+        understood(tmp_path, label_column="breed")
+
+
+def test_a_table_whose_quotation_mark_is_never_closed_stops_the_job(tmp_path: Path) -> None:
+    tree(tmp_path, "cat-1.jpg", "dog-2.jpg", "cat-3.jpg")
+    (tmp_path / "pets.csv").write_text('file,kind\ncat-1.jpg,cat\n"dog-2.jpg,dog\ncat-3.jpg,cat\n')
+    with pytest.raises(UserError, match=r"pets.csv: line 3: a quotation mark"):
+        understood(tmp_path)

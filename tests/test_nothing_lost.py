@@ -74,9 +74,11 @@ def test_found_is_written_and_rejected(files: list[tuple[str, str, str, str, int
     with tempfile.TemporaryDirectory() as folder:
         src = Path(folder) / "pets"
         made: dict[str, tuple[str, str]] = {}
-        for label in ("cat", "dog"):  # so that there is always a dataset
+        for label in ("cat", "dog"):  # so that there is always a dataset, and never one image for each label
             (src / label).mkdir(parents=True)
-            (src / label / "0.png").write_bytes(encoded(gradient(20, 20, seed=len(label)), "PNG"))
+            for number in range(2):
+                picture = gradient(20, 20, seed=ord(label[0]) + number)
+                (src / label / f"0{number}.png").write_bytes(encoded(picture, "PNG"))
         for label, name, encoding, damage, seed in files:
             path = src / label / f"{name}.{encoding.lower()[:4]}"
             path.parent.mkdir(exist_ok=True)

@@ -80,7 +80,8 @@ def write(tmp_path: Path, name: str, content: str | bytes) -> Path:
 
 def column(table: Table | None, role: Role) -> list[str | None]:
     assert table is not None
-    values: list[str | None] = table.columns[table.roles[role]].to_pylist()
+    place = table.roles[role] if role in table.roles else table.header.index(role)
+    values: list[str | None] = table.columns[place].to_pylist()
     return values
 
 

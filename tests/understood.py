@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from imageshards.pipeline.options import Options
-from imageshards.pipeline.sources.layouts import SourceDataset, read
+from imageshards.pipeline.sources.dataset import SourceDataset
+from imageshards.pipeline.sources.layouts import read
 
 
 def tree(root: Path, *names: str) -> Path:

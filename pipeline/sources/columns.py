@@ -1,6 +1,7 @@
 """Which column of a table says the file, the label, the split and the group: as told, by name, or by its values."""
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -10,76 +11,28 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import SPLIT_NAMES, UserError, printable
+from imageshards.pipeline.sources.column_names import (
+    DISCARD,
+    FALSE,
+    FILE,
+    FLAGS,
+    FOLD,
+    GROUP,
+    LABEL,
+    MEASURE,
+    NUMBER,
+    NUMBERED_SPLITS,
+    SPLIT,
+    TRUE,
+    UNASSIGNED,
+)
 from imageshards.pipeline.sources.labels import separator
 from imageshards.pipeline.sources.listing import IMAGE_SUFFIXES
 from imageshards.pipeline.sources.matching import Names
 from imageshards.pipeline.sources.table import Role, Table
 
-# In the order of preference, in small letters and without what is not a letter.
-_FILE = (
-    *("filename", "file", "filepath", "path", "imagepath", "imagefile", "imagefilename", "image", "img", "imagename"),
-    *("imageid", "imgid", "imgpath", "imgname", "gcspath", "imagegcsuri", "imageuri", "imageurl", "sourceref", "uri"),
-    *("url", "photo", "picture", "name", "idcode", "id", "bild", "datei", "fichier", "archivo", "foto", "imagen"),
-)
-_LABEL = (
-    *("label", "labels", "labelname", "class", "classname", "classlabel", "category", "categoryname", "target"),
-    *(
-        "groundtruth",
-        "gt",
-        "choice",
-        "choices",
-        "tagname",
-        "breed",
-        "species",
-        "diagnosis",
-        "dx",
-        "finding",
-        "tags",
-        "tag",
-        "klasse",
-        "classe",
-    ),
-    *("clase", "categoria", "kategorie", "etikett", "etiquette", "etiqueta", "etichetta", "kategoria", "klass", "klas"),
-    *("标签", "类别", "ラベル", "クラス", "레이블", "метка", "класс", "labelid", "classid", "categoryid"),
-)
-_SPLIT = (
-    "split",
-    "set",
-    "subset",
-    "mluse",
-    "partition",
-    "usage",
-    "phase",
-    "fold",
-    "dataset",
-    "datasplit",
-    "datasettype",
-)
-_GROUP = re.compile(
-    r"(group|patient|subject|participant|person|individual|specimen|animal|donor|lesion|case|slide|session|sequence)"
-    r"(id|no|number|name)?"
-)
-_FLAGS: dict[str, tuple[str, str]] = {  # what 1 and what 0 mean
-    **dict.fromkeys(("isvalid", "isval", "isvalidation"), ("validation", "train")),
-    **dict.fromkeys(("istrain", "istraining", "istrainingimage"), ("train", "test")),
-    "istest": ("test", "train"),
-}
-NUMBERED_SPLITS = {"0": "train", "1": "validation", "2": "test"}
-"""What numbers of splits mean, as in CelebA and others, where there are three."""
-
-_FOLD = ("fold", "folds", "kfold", "cvfold", "foldid")
-_MEASURE = re.compile(
-    r"(x|y|w|h|xmin|xmax|ymin|ymax|(image|img)?(width|height|size)|age|weight|length|area|price|score|rating|count"
-    r"|lat|latitude|lon|lng|longitude|year|month|day|date|time|timestamp|createdat|updatedat|confidence|leadtime"
-    r"|annotator|annotationid|bytes|md5|sha1|sha256|hash|url|comment|notes?|caption|description|text|title|license"
-    r"|author|camera|iso|exposure|index|row|number)"
-)
-TRUE, _FALSE = frozenset(("1", "1.0", "true", "yes", "t", "y")), frozenset(("0", "0.0", "false", "no", "f", "n", ""))
-_NUMBER = re.compile(r"[-+]?\d+([.,]\d*)?([eE][-+]?\d+)?")
-UNASSIGNED = frozenset(("", "unassigned", "none", "nan", "-"))
-DISCARD = frozenset(("discard", "discarded", "ignore", "ignored", "exclude", "excluded", "unused", "skip"))
-
 _SAMPLE = 400  # rows, spread over the table, that decide
+_FEW = 3  # rows in which each may have a label of its own
 _MANY = 10  # labels that nearly all differ are suspicious from so many rows on
 
 
@@ -96,6 +49,9 @@ class Columns:
 
     flag: tuple[str, str] | None = None
     """What true and false mean, where the split column says is_valid or the like."""
+
+    held_out: str = ""
+    """The value of the split column that means test, where all others mean train."""
 
     question: str = ""
     """Why there is no label column, and what to do."""
@@ -153,7 +109,7 @@ def _has_header(table: Table, names: Names, base: str, options: Options) -> bool
         return False
     said = {options.file_column, options.label_column, options.split_column, options.group_column} - {""}
     plain = {_plain(cell) for cell in first}
-    if said & set(first) or plain & {*_FILE, *_LABEL}:
+    if said & set(first) or plain & {*FILE, *LABEL}:
         return True
     rest = _Sample(table.without_first())
     return any(_is_image_name(value) for column in rest.columns for value in column[:20]) or any(
@@ -191,10 +147,12 @@ class _Choice:
         split, flag = self._split(file)
         group = self._said("group", self.options.group_column)
         if group is None:
-            group = next((c for c, name in enumerate(self.plain) if _GROUP.fullmatch(name) and c != file), None)
+            group = next((c for c, name in enumerate(self.plain) if GROUP.fullmatch(name) and c != file), None)
         notes = self._notes(group, split)
         label = self._said("label", self.options.label_column)
-        found = Columns(file, label, split, group, flag=flag, notes=notes, hits=0 if file is None else self.hits[file])
+        _, held_out = self.options.held_out() or ("", "")
+        hits = 0 if file is None else self.hits[file]
+        found = Columns(file, label, split, group, flag=flag, held_out=held_out, notes=notes, hits=hits)
         if file is not None and (others := self._other_files(file)):
             names = tuple(self.table.name(c) for c in (file, *others))
             listed = " and ".join(repr(printable(name)) for name in names[:4])
@@ -208,26 +166,31 @@ class _Choice:
 
     def _said(self, role: Role, said: str) -> int | None:
         """Returns the column that the user, or the format, says has a role."""
-        if not said:
-            return self.table.roles.get(role)
+        return self._named(f"--{role}-column", said) if said else self.table.roles.get(role)
+
+    def _named(self, option: str, said: str) -> int:
+        """Returns the column that an option names."""
         width = len(self.table.columns)
         if said in self.table.header:
             return self.table.header.index(said)
         if said in (numbers := [str(number) for number in range(1, width + 1)]):
             return numbers.index(said)
         has = ", ".join(repr(printable(name)) for name in self.table.header) or f"1 to {width}"
-        raise UserError(f"--{role}-column {said!r}: {{table}} has the columns {has}")
+        raise UserError(f"{option} {said!r}: {{table}} has the columns {has}")
 
     def _file(self) -> int | None:
         said = self._said("file", self.options.file_column)
         if said is not None:
             return said
-        order = {name: rank for rank, name in enumerate(_FILE)}
-        ranks = [(-self.hits[c], order.get(self.plain[c], len(order)), c) for c in range(len(self.plain))]
-        best = min(ranks, default=(0, 0, 0))[2]
+        order = {name: rank for rank, name in enumerate(FILE)}
+        ranks = [
+            (-self.hits[c], self._are_numbers(c), order.get(self.plain[c], len(order)), c)
+            for c in range(len(self.plain))
+        ]
+        best = min(ranks, default=(0, 0, 0, 0))[3]
         if any(self.hits) and (self.plain[best] in order or self.hits[best] * 2 > len(self.sample.given(best))):
             return best
-        for column in (c for _, _, c in sorted(ranks)):
+        for column in (rank[-1] for rank in sorted(ranks)):
             given = self.sample.given(column)
             if given and sum(map(_is_image_name, given)) * 2 > len(given):
                 return column
@@ -236,69 +199,89 @@ class _Choice:
     def _other_files(self, file: int) -> list[int]:
         """Returns the columns that name other pictures, as a table of pairs has; none where the file's is plain."""
         said = self.options.file_column or "file" in self.table.roles
-        if said or self.plain[file] in _FILE or not self.hits[file]:
+        if said or self.plain[file] in FILE or not self.hits[file]:
             return []
         mine = self.sample.columns[file]
         return [
             c
             for c, values in enumerate(self.sample.columns)
             if c != file
-            and self.plain[c] not in _FILE
+            and self.plain[c] not in FILE
             and self.hits[c] * 2 > len(values)
             and values != mine
-            and not all(map(_NUMBER.fullmatch, values))
+            and not all(map(NUMBER.fullmatch, values))
         ]
 
     def _split(self, file: int | None) -> tuple[int | None, tuple[str, str] | None]:
+        held_out = self.options.held_out()
+        if held_out:
+            return self._named("--test-from", held_out[0]), None
         said = self._said("split", self.options.split_column)
         for column in [said] if said is not None else range(len(self.plain)):
             values = {value.lower() for value in self.sample.given(column)}
             if column == file:
                 continue
-            if self.plain[column] in _FLAGS and values <= TRUE | _FALSE:
-                return column, _FLAGS[self.plain[column]]
-            if self.plain[column] in _SPLIT and self.plain[column] not in _FOLD and values == set(NUMBERED_SPLITS):
+            if self.plain[column] in FLAGS and values <= TRUE | FALSE:
+                return column, FLAGS[self.plain[column]]
+            if self.plain[column] in SPLIT and self.plain[column] not in FOLD and values == set(NUMBERED_SPLITS):
                 return column, None
             words = {*SPLIT_NAMES, *UNASSIGNED, *DISCARD}
-            named = self.plain[column] in _SPLIT and any(value in SPLIT_NAMES for value in values)
+            named = self.plain[column] in SPLIT and any(value in SPLIT_NAMES for value in values)
             if said is not None or named or (values & set(SPLIT_NAMES) and values <= words):
                 return column, None
         return None, None
 
     def _notes(self, group: int | None, split: int | None) -> tuple[str, ...]:
         notes = []
-        if split is not None and self._are_numbers(split) and self.plain[split] not in _FLAGS:
+        if (held_out := self.options.held_out()) and split is not None:
+            notes.append(
+                f"images with {held_out[1]!r} in the column {self.table.name(split)!r} are test, and all others train"
+            )
+        elif split is not None and self._are_numbers(split) and self.plain[split] not in FLAGS:
             numbered = ", ".join(f"{number} {name}" for number, name in NUMBERED_SPLITS.items())
             notes.append(f"the numbers of the column {self.table.name(split)!r} were taken as {numbered}")
         if group is not None:
             notes.append(f"images with the same {self.table.name(group)!r} stay in one split")
         for column, name in enumerate(self.plain):
-            if name in _SPLIT and name not in _FOLD and column != split and self._are_numbers(column):
+            if name in SPLIT and name not in FOLD and column != split and self._are_numbers(column):
                 told = self.table.name(column)
                 notes.append(f"the column {told!r} is not used: which split its numbers mean is not known")
-            if name in _FOLD and column != group:
-                told = self.table.name(column)
-                notes.append(f"the column {told!r} is not used; --group-column {told} keeps each fold in one split")
+            if name in FOLD and column not in (group, split):
+                told, first = self.table.name(column), min(self.sample.given(column), default="0")
+                notes.append(
+                    f"the column {told!r} is not used; --group-column {told} keeps each fold in one split, and"
+                    f" --test-from {told}:{first} makes one fold the test split"
+                )
         return tuple(notes)
 
     def _is_index_or_file(self, column: int) -> bool:
         """Says whether a column counts the rows, names the file once more, or is a fold or a flag."""
         given = self.sample.given(column)
-        if not given or self.plain[column] in _FOLD or self.plain[column] in _FLAGS:
+        if not given or self.plain[column] in FOLD or self.plain[column] in FLAGS:
             return True
-        if self.plain[column] in _SPLIT and self._are_numbers(column):
+        if self.plain[column] in SPLIT and self._are_numbers(column):
             return True
+        if self._are_numbers(column) and self._differ(given) < 1:
+            return False  # classes by number, though pictures may be called by number, too
         if self.hits[column] * 2 > len(given) or sum(map(_is_image_name, given)) * 2 > len(given):
             return True
-        return not self.plain[column] and bool(self.table.header) and all(map(_NUMBER.fullmatch, given))
+        return not self.plain[column] and bool(self.table.header) and all(map(NUMBER.fullmatch, given))
+
+    @staticmethod
+    def _differ(given: Sequence[str]) -> float:
+        """Returns how many of some values differ, from 0 to 1."""
+        return len(set(given)) / max(1, len(given))
 
     def _with_label(self, found: Columns, rest: list[int]) -> Columns:
-        named = sorted((c for c in rest if self.plain[c] in _LABEL), key=lambda c: _LABEL.index(self.plain[c]))
+        named = sorted((c for c in rest if self.plain[c] in LABEL), key=lambda c: LABEL.index(self.plain[c]))
         if named:
             return self._by_name(found, named)
-        classes = self._one_hot(rest)
+        classes, besides = self._one_hot(rest)
         if classes:
-            return dataclasses.replace(found, one_hot=tuple(classes))
+            notes = [
+                f"the column {self.table.name(c)!r} is not a class: where it is 1, another one is too" for c in besides
+            ]
+            return dataclasses.replace(found, one_hot=tuple(classes), notes=(*found.notes, *notes))
         likely = self._different([c for c in rest if self._could_be_label(c)])
         if len(likely) == 1:
             return self._unless_caption(found, likely[0])
@@ -318,7 +301,7 @@ class _Choice:
         """A text column in which nearly every value differs is not a label column."""
         values = self.table.columns[column]
         distinct, rows = pc.count_distinct(values, mode="only_valid").as_py(), len(values) - values.null_count
-        limit = 0.9 if self.plain[column] in _LABEL else 0.5
+        limit = 0.9 if self.plain[column] in LABEL else 0.5
         if rows >= _MANY and distinct > limit * rows and not self._are_few_numbers(column):
             name = self.table.name(column)
             words = f"nearly every row has another {name!r}, as captions have, so it may be no label"
@@ -333,7 +316,7 @@ class _Choice:
         return dataclasses.replace(found, label=column)
 
     def _are_few_numbers(self, column: int) -> bool:
-        return self.plain[column] in _LABEL and self._are_numbers(column) and len(self.table) < 100
+        return self.plain[column] in LABEL and self._are_numbers(column) and len(self.table) < 100
 
     def _same_classes(self, first: int, second: int) -> bool:
         """Says whether two columns cut the rows into the same classes."""
@@ -350,28 +333,33 @@ class _Choice:
         ]
 
     def _are_numbers(self, column: int) -> bool:
-        return all(map(_NUMBER.fullmatch, self.sample.given(column)))
+        return all(map(NUMBER.fullmatch, self.sample.given(column)))
 
-    def _one_hot(self, rest: list[int]) -> list[int]:
-        """Returns the columns that hold 0 or 1, where of all of them one is 1 in most rows."""
-        if not self.table.header:
-            return []
-        binary = [c for c in rest if {value.lower() for value in self.sample.columns[c]} <= TRUE | _FALSE]
-        if len(binary) < 2:
-            return []
-        ones = [
-            sum(value.lower() in TRUE for value in row)
-            for row in zip(*(self.sample.columns[c] for c in binary), strict=True)
-        ]
-        return binary if ones.count(1) * 2 > len(ones) else []
+    def _one_hot(self, rest: list[int]) -> tuple[list[int], list[int]]:
+        """Returns the columns that hold 0 or 1, where of all of them one is 1 in most rows.
+
+        And those beside them that hold 0 or 1 for something else, such as a person's sex.
+        """
+        binary = [c for c in rest if {value.lower() for value in self.sample.columns[c]} <= TRUE | FALSE]
+        if len(binary) < 2 or not self.table.header:
+            return [], []
+        ones = np.array([[value.lower() in TRUE for value in self.sample.columns[c]] for c in binary])
+        alone = [bool(row.any()) for row in ones[:, ones.sum(axis=0) == 1]]
+        if sum(alone) > 1 and not all(alone) and (ones[alone].sum(axis=0) == 1).all():
+            return list(itertools.compress(binary, alone)), [
+                column for column, is_class, row in zip(binary, alone, ones, strict=True) if row.any() and not is_class
+            ]
+        return (binary if (ones.sum(axis=0) == 1).sum() * 2 > ones.shape[1] else []), []
 
     def _could_be_label(self, column: int) -> bool:
-        if _MEASURE.fullmatch(self.plain[column]):
+        if MEASURE.fullmatch(self.plain[column]):
             return False
         given = self.sample.given(column)
         values = set(given)
         if self._are_numbers(column):
             whole = all(float(value.replace(",", ".")).is_integer() for value in values)
+            if len(given) > _FEW and len(values) == len(given):
+                return False  # it numbers the rows
             return whole and max(float(v.replace(",", ".")) for v in values) < 2 * len(values) and len(values) > 1
         return len(values) > 1 or len(self.table) < 2
 

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline.source import Reason
 from imageshards.pipeline.sources.files import Files, Sources
-from imageshards.pipeline.sources.manifest import Read
-from imageshards.pipeline.sources.understood import EXAMPLES
+from imageshards.pipeline.sources.understood import EXAMPLES, Read
 
 _TEXT = pa.large_string()
 

@@ -5,7 +5,7 @@ at, and not kept: both classes are sequences of them.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar, overload
 
 import pyarrow as pa
@@ -75,6 +75,13 @@ class _Columns(Sequence[Item], Generic[Item]):
         place = self.schema.get_field_index(column)
         kind = self.schema.field(column).type
         return type(self)(self.rows.set_column(place, self.schema.field(column), pa.nulls(len(self), kind)))
+
+    def renamed(self, column: str, names: Mapping[str, str]) -> Self:
+        """Returns the rows with other names in a column of names, those that `names` has."""
+        place, coded = self.schema.get_field_index(column), self.rows[column]
+        new = pa.array([names.get(name, name) for name in coded.dictionary.to_pylist()], pa.large_string())
+        kind = self.schema.field(column)
+        return type(self)(self.rows.set_column(place, kind, pa.DictionaryArray.from_arrays(coded.indices, new)))
 
     def clear(self) -> None:
         """Lets go of all rows."""

@@ -11,25 +11,16 @@ import pyarrow.compute as pc
 
 from imageshards.pipeline.source import SPLIT_NAMES, SPLITS, UNPRINTABLE, Reason, Rejected, Source, counted, printable
 from imageshards.pipeline.sources import labels
-from imageshards.pipeline.sources.columns import DISCARD, NUMBERED_SPLITS, TRUE, UNASSIGNED
+from imageshards.pipeline.sources.column_names import DISCARD, NUMBERED_SPLITS, TRUE, UNASSIGNED
 from imageshards.pipeline.sources.files import Files, Sources
 from imageshards.pipeline.sources.listing import Listing
 from imageshards.pipeline.sources.names import folder_split
+from imageshards.pipeline.sources.table import SEVERAL
 from imageshards.pipeline.sources.tables import Named, Tables
-from imageshards.pipeline.sources.understood import EXAMPLES, Example
+from imageshards.pipeline.sources.understood import EXAMPLES, Example, Read
 
 _TEXT = pa.large_string()
 _LONG = 1000  # characters: too long for a label
-
-
-@dataclasses.dataclass
-class Read:
-    """What a layout makes of the images."""
-
-    sources: Sources
-    rejected: list[Rejected]
-    notes: list[str]
-    examples: list[Example]
 
 
 @dataclasses.dataclass
@@ -82,8 +73,6 @@ def read(listing: Listing, tables: Tables) -> Read:
     parts = [_rows(number, one, tables, rejected, notes) for number, one in enumerate(tables.labels)]
     rows = _Rows.joined(parts).in_order()
     files = Files.joined([listing.images, listing.others])
-    rows.labels, about = _names_of_numbers(rows.labels, listing, tables)
-    notes += about
     rows, bad = _once(rows, files, tables, rejected)
     rows, more = _usable(rows, files, tables)
     rejected += bad + more
@@ -202,9 +191,6 @@ def _labels(one: Named) -> tuple[pa.Array, list[str]]:
     return dictionary.take(pa.array(which, mask=which < 0)), [f"one column per label: {', '.join(names[:6])}"]
 
 
-SEVERAL = "\x00several"  # stands for a row with several labels; no cell holds it
-
-
 def _splits(one: Named) -> pa.Array:
     """Returns the split that each row says; what is none as it is written."""
     text = _text(one, one.columns.split)
@@ -212,22 +198,14 @@ def _splits(one: Named) -> pa.Array:
     names: list[str | None] = []
     for value in coded.dictionary.to_pylist():
         low = value.lower()
-        if one.columns.flag:
+        if one.columns.held_out:
+            names.append("test" if value == one.columns.held_out else "train")
+        elif one.columns.flag:
             names.append(one.columns.flag[0 if low in TRUE else 1])
         else:
             names.append(None if low in UNASSIGNED else SPLIT_NAMES.get(low, NUMBERED_SPLITS.get(low, value)))
     text = pa.array(names, _TEXT).take(coded.indices)
     return pc.fill_null(text, one.split) if one.split else text
-
-
-def _names_of_numbers(column: pa.Array, listing: Listing, tables: Tables) -> tuple[pa.Array, list[str]]:
-    """Returns the labels with their names, where they are numbers and a file of SRC has the names; and a note."""
-    coded = column.dictionary_encode()
-    written = coded.dictionary.to_pylist()
-    names, note = labels.names_of_numbers(listing, written, tables.labels[0].base)
-    if not names:
-        return column, [note] if note else []
-    return pa.array([names[label] for label in written], _TEXT).take(coded.indices), [note]
 
 
 def _where(rows: _Rows, row: int, tables: Tables) -> str:
@@ -270,8 +248,11 @@ def _usable(rows: _Rows, files: Files, tables: Tables) -> tuple[_Rows, list[Reje
         for row in np.flatnonzero(held).tolist():
             label = rows.labels[row].as_py()
             bad[row] = (
-                (Reason.SEVERAL_LABELS, "the row is 1 in several columns")
-                if label == SEVERAL
+                (
+                    Reason.SEVERAL_LABELS,
+                    "it has several labels" + (f": {printable(label[1:])[:80]}" if label != SEVERAL else ""),
+                )
+                if label.startswith(SEVERAL)
                 else (Reason.BAD_LABEL, f"the label {printable(label[:80])!r} has a control character or no end")
             )
     known = pc.or_(pc.is_null(rows.splits), pc.is_in(rows.splits, pa.array(SPLITS, _TEXT)))

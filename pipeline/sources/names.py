@@ -11,6 +11,8 @@ _TABLE = re.compile(
 )
 _YEAR = re.compile(r"[-_ ]?(19|20)\d\d\Z")  # train2017
 _PART = re.compile(r"(?:^|[-_ ])(?:images?|imgs?)(?:[-_ ]|$)|^(?:part|batch)[-_ ]?\d+$")  # images_part_1, part2
+_ENDS_WITH_SPLIT = re.compile(rf"(.+)[-_ .]({'|'.join(SPLIT_NAMES)})")
+_UNLABELLED = frozenset(("_unlabeled", "_unlabelled", "unlabeled", "unlabelled", "no_label", "nolabel"))
 _CONTAINERS = frozenset(
     [
         *("image", "images", "img", "imgs", "jpg", "jpgs", "jpeg", "jpegs", "jpegimages", "png", "pngs", "pic", "pics"),
@@ -38,6 +40,20 @@ def split_of_table(stem: str) -> str | None:
         if last in ("labels", "annotations", "metadata", "list", "instances", "data") and first in SPLIT_NAMES:
             return SPLIT_NAMES[first]
     return None
+
+
+def split_in_name(stem: str) -> tuple[str, str] | None:
+    """Returns the parts of a table's name that ends in a split, such as birds_train; None where it does not."""
+    low, before = _YEAR.sub("", stem.lower()), ""
+    while low != before:
+        before, low = low, _TABLE.sub("", low)
+    found = _ENDS_WITH_SPLIT.fullmatch(low)
+    return (found[1], SPLIT_NAMES[found[2]]) if found else None
+
+
+def is_unlabelled(name: str) -> bool:
+    """Says whether a folder is named so that its pictures have no label, as FiftyOne and Datumaro name it."""
+    return name.lower() in _UNLABELLED
 
 
 def folder_split(key: str) -> str | None:

@@ -90,6 +90,16 @@ def records(rows: Iterable[tuple[int, dict[Role, str | None]]]) -> Table:
     )
 
 
+SEVERAL = "\x00"
+"""Begins what stands for several labels of one image; no cell holds it."""
+
+
+def one_of(labels: Iterable[str | None]) -> str | None:
+    """Returns the one label that a format says of an image; all of them behind SEVERAL where they differ."""
+    names = list(dict.fromkeys(label for label in labels if label))
+    return SEVERAL + ", ".join(names) if len(names) > 1 else next(iter(names), None)
+
+
 def _close(
     block: list[tuple[int, Cells]],
     blocks: list[list[pa.Array]],

@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from imageshards.pipeline import storage
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import UserError, printable
-from imageshards.pipeline.sources.columns import NUMBERED_SPLITS, Columns, choose
+from imageshards.pipeline.sources.column_names import NUMBERED_SPLITS
+from imageshards.pipeline.sources.columns import Columns, choose
 from imageshards.pipeline.sources.corrections import NAME as CORRECTIONS
-from imageshards.pipeline.sources.labels import NAMES_FILE
+from imageshards.pipeline.sources.label_names import NAMES_FILE
 from imageshards.pipeline.sources.listing import Listing
 from imageshards.pipeline.sources.matching import Names
-from imageshards.pipeline.sources.names import folder_split, split_named, split_of_table
+from imageshards.pipeline.sources.names import folder_split, split_in_name, split_named, split_of_table
 from imageshards.pipeline.sources.numbered import numbers_of, with_files
 from imageshards.pipeline.sources.readers import REFUSED, SUFFIXES, read_table
 from imageshards.pipeline.sources.table import NotReadableError, Table
@@ -28,6 +29,9 @@ _PROSE = re.compile(r"(readme|licen[cs]e|credits|changelog|requirements|citation
 _SUBMISSION = re.compile(r"sample.?submission|submission", re.I)
 _SPLITS = re.compile(r"split|partition", re.I)
 _TELLING = re.compile(r"label|annot|metadata|class|ground|truth|train|test|valid|manifest|split|index|list", re.I)
+_TABULAR = (".csv", ".tsv", ".tab", ".lst", ".jsonl", ".ndjson", ".parquet")
+_CODE = re.compile(r"[0-9]+|n[0-9]{8}", re.ASCII)
+_MOST_LABELS = 200_000
 _RIGHT_COLUMN = "name the right one with --label-column"
 
 
@@ -40,6 +44,16 @@ class Named:
     split: str | None  # what its place or its name says of all its rows
     table: Table
     columns: Columns
+
+    @property
+    def key(self) -> str:
+        """Returns its path below SRC."""
+        return posixpath.join(self.base, posixpath.basename(self.name))
+
+    def holds(self, split: str) -> bool:
+        """Says whether a row has this in the column of the splits."""
+        column = self.columns.split
+        return column is not None and bool(pc.any(pc.equal(self.table.columns[column], split)).as_py())
 
     @property
     def gives_labels(self) -> bool:
@@ -65,6 +79,16 @@ class Tables:
     sidecars: list[str]  # files about one picture each
     notes: list[str]
     names: Names
+    used: set[str] = dataclasses.field(default_factory=set)  # files about labels
+
+    def read(self) -> list[str]:
+        """Returns the files below SRC of which something is used."""
+        return [*(one.key for one in (*self.labels, *self.splits)), *self.used]
+
+    def found_use(self, file: str) -> None:
+        """Notes that a file is used, though it names no picture."""
+        self.used.add(file)
+        self.strangers = [name for name in self.strangers if name != file]
 
     def passed_over(self) -> list[str]:
         """Returns, in words, what was not used though it may have been meant."""
@@ -95,21 +119,28 @@ def find(listing: Listing, options: Options) -> Tables:
         return found
     candidates, found.sidecars = _candidates(listing)
     opened: list[Named] = []
+    refused: list[UserError] = []
     for path, name in candidates:
         try:
             one = _open(path, name, posixpath.dirname(name), names, options)
+        except UserError as error:
+            refused.append(error)
+            continue
         except NotReadableError as error:
-            if _TELLING.search(posixpath.basename(name)) or name.lower().endswith(REFUSED):
+            if _TELLING.search(posixpath.basename(name)) or name.lower().endswith((*REFUSED, *_TABULAR)):
                 found.unreadable.append((name, str(error)))
             else:
                 found.notes.append(f"{name} is not used: {error}")
             continue
         if one is not None:
             opened.append(one)
-    for one in _by_number(opened, names, options):
+    for one in _with_splits_in_names(_by_number(opened, names, options)):
         _sort_in(one, found)
+    if refused and not found.labels:
+        raise refused[0]
     _drop_submissions(found)
     _drop_strangers(found)
+    _drop_names(found)
     return found
 
 
@@ -123,8 +154,25 @@ def _sort_in(one: Named, found: Tables) -> None:
 
 
 def _names_labels(table: Table) -> bool:
-    """Says whether a table gives numbers their names, as in {"0": "cat"}."""
-    return len(table.columns) == 2 and all(text is None or text.isdigit() for text in table.columns[0].to_pylist())
+    """Says whether a table gives numbers, or WordNet's codes, a name each, as in {"0": "cat"} or {"cat": 0}."""
+    if len(table.columns) != 2 or len(table) > _MOST_LABELS:
+        return False
+    different = all(len(set(column.to_pylist())) == len(table) for column in table.columns)
+    return different and any(
+        all(text is None or _CODE.fullmatch(text.strip()) for text in column.to_pylist()) for column in table.columns
+    )
+
+
+def _with_splits_in_names(opened: list[Named]) -> list[Named]:
+    """Returns tables with the splits that their names end in, where these are called alike: birds_train, birds_val."""
+    said = [split_in_name(posixpath.splitext(one.name)[0]) if one.split is None else None for one in opened]
+    splits: dict[str, set[str]] = {}
+    for before, split in filter(None, said):
+        splits.setdefault(before, set()).add(split)
+    return [
+        dataclasses.replace(one, split=name[1]) if name and len(splits[name[0]]) > 1 else one
+        for one, name in zip(opened, said, strict=True)
+    ]
 
 
 def _by_number(opened: list[Named], names: Names, options: Options) -> list[Named]:
@@ -245,6 +293,13 @@ def _drop_strangers(found: Tables) -> None:
     if len(strangers) < len(found.labels):
         found.labels = [one for one in found.labels if one not in strangers]
         found.strangers += [one.name for one in strangers]
+
+
+def _drop_names(found: Tables) -> None:
+    """A table that names each number once says how labels are called, where there is another that says labels."""
+    names = [one for one in found.labels if _names_labels(one.table)]
+    if len(names) < len(found.labels):
+        found.labels = [one for one in found.labels if one not in names]
 
 
 def _names_any(one: Named, names: Names) -> bool:

@@ -3,6 +3,9 @@
 import dataclasses
 from collections.abc import Iterable
 
+from imageshards.pipeline.source import Rejected
+from imageshards.pipeline.sources.files import Sources
+
 EXAMPLES = 20
 """Labels of which an image is shown."""
 
@@ -15,6 +18,16 @@ class Example:
     label: str
     split: str | None
     where: str
+
+
+@dataclasses.dataclass
+class Read:
+    """What a layout makes of the images."""
+
+    sources: Sources
+    rejected: list[Rejected]
+    notes: list[str]
+    examples: list[Example]
 
 
 def first_of_each_label(found: Iterable[Example]) -> list[Example]:

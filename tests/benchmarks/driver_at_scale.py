@@ -31,8 +31,8 @@ from imageshards.pipeline.options import Options
 from imageshards.pipeline.progress import Progress
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.source import SPLITS
+from imageshards.pipeline.sources.dataset import SourceDataset
 from imageshards.pipeline.sources.files import Sources
-from imageshards.pipeline.sources.layouts import SourceDataset
 from imageshards.pipeline.versions import Version
 
 LABELS, FRAME, SHARD_IMAGES = 100, 20_000, 13_000  # bytes of a record, and records of 256 MB

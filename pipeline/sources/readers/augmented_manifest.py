@@ -3,7 +3,7 @@
 from typing import Any
 
 from imageshards.pipeline.sources.readers.entries import Entry, text_of
-from imageshards.pipeline.sources.table import NotReadableError, Role, Table, records
+from imageshards.pipeline.sources.table import NotReadableError, Role, Table, one_of, records
 
 _TWIN = "-metadata"
 
@@ -34,4 +34,4 @@ def _several(classes: Any, names: Any) -> str | None:
     """Returns the names of the classes of a job with several labels per image."""
     if not isinstance(classes, list) or not isinstance(names, dict):
         return text_of(classes)
-    return "|".join(text_of(names.get(str(number))) or str(number) for number in classes) or None
+    return one_of(text_of(names.get(str(number))) or str(number) for number in classes)

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, ParseError
 import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
-from imageshards.pipeline.sources.table import NotReadableError, Role, Table, records
+from imageshards.pipeline.sources.table import NotReadableError, Role, Table, one_of, records
 
 
 def read(text: str) -> Table | None:
@@ -27,4 +27,4 @@ def read(text: str) -> Table | None:
 def _row(image: Element) -> dict[Role, str | None]:
     tags = [tag.get("label", "") for tag in image.iter("tag")]
     split = image.get("subset")
-    return {"file": image.get("name"), "label": "|".join(tags) or None, "split": None if split == "default" else split}
+    return {"file": image.get("name"), "label": one_of(tags), "split": None if split == "default" else split}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from imageshards.pipeline.sources.readers.entries import text_of
-from imageshards.pipeline.sources.table import Role, Table, records
+from imageshards.pipeline.sources.table import Role, Table, one_of, records
 
 
 def read(item: Any) -> Table | None:
@@ -29,4 +29,4 @@ def _row(item: dict[str, Any], names: list[str | None]) -> dict[Role, str | None
         if isinstance(one, dict) and one.get("type") == "label"
     ]
     found = [names[number] or "" for number in numbers if isinstance(number, int) and 0 <= number < len(names)]
-    return {"file": text_of(path) or text_of(item.get("id")), "label": "|".join(found) or None}
+    return {"file": text_of(path) or text_of(item.get("id")), "label": one_of(found)}

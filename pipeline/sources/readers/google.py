@@ -3,7 +3,7 @@
 from typing import Any
 
 from imageshards.pipeline.sources.readers.entries import Entry, text_of
-from imageshards.pipeline.sources.table import Role, Table, records
+from imageshards.pipeline.sources.table import Role, Table, one_of, records
 
 _USE = "aiplatform.googleapis.com/ml_use"
 
@@ -45,4 +45,4 @@ def _at(value: Any, *names: str) -> Any:
 
 
 def _names(found: list[Any]) -> str | None:
-    return "|".join(name for name in map(text_of, found) if name) or None
+    return one_of(map(text_of, found))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imageshards.pipeline.sources.readers.entries import Entry, text_of
-from imageshards.pipeline.sources.table import Role, Table, records
+from imageshards.pipeline.sources.table import Role, Table, one_of, records
 
 
 def read(entries: list[Entry]) -> Table | None:
@@ -43,5 +43,5 @@ def _choice(annotation: dict[str, Any]) -> str | None:
     for result in annotation.get("result") or []:
         value = result.get("value") if isinstance(result, dict) else None
         if isinstance(value, dict) and isinstance(value.get("choices"), list):
-            return "|".join(map(str, value["choices"]))
+            return one_of(map(str, value["choices"]))
     return None

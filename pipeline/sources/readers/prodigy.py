@@ -3,7 +3,7 @@
 from typing import Any
 
 from imageshards.pipeline.sources.readers.entries import Entry, text_of
-from imageshards.pipeline.sources.table import Role, Table, records
+from imageshards.pipeline.sources.table import Role, Table, one_of, records
 
 
 def read(entries: list[Entry]) -> Table | None:
@@ -18,5 +18,5 @@ def read(entries: list[Entry]) -> Table | None:
 
 def _row(item: dict[str, Any]) -> dict[Role, str | None]:
     chosen = item.get("accept")
-    label = "|".join(map(str, chosen)) if isinstance(chosen, list) else text_of(item.get("label"))
+    label = one_of(map(str, chosen)) if isinstance(chosen, list) else text_of(item.get("label"))
     return {"file": text_of(item["image"]), "label": label if item["answer"] == "accept" else None}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from imageshards.pipeline.sources.readers.entries import Entry, text_of
-from imageshards.pipeline.sources.table import Role, Table, records
+from imageshards.pipeline.sources.table import Role, Table, one_of, records
 
 
 def read(entries: list[Entry]) -> Table | None:
@@ -17,9 +17,10 @@ def read(entries: list[Entry]) -> Table | None:
 
 def _row(item: dict[str, Any], names: dict[str, str | None]) -> dict[Role, str | None]:
     found = item.get("annotations")
-    number = text_of(found.get("classification")) if isinstance(found, dict) else None
+    numbers = found.get("classification") if isinstance(found, dict) else None
+    classes = map(text_of, numbers if isinstance(numbers, list) else [numbers])
     return {
         "file": text_of(item.get("file")),
-        "label": names.get(number, number) if number is not None else None,
+        "label": one_of(names.get(number, number) for number in classes if number is not None),
         "split": text_of(item.get("split")),
     }
