@@ -1,10 +1,14 @@
 """The library leaves the process of its caller as it was."""
 
+import concurrent.futures
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from imageshards.pipeline import host
 
 from .conftest import draw_tree
 
@@ -83,3 +87,12 @@ def test_the_records_command_imports_nothing_that_it_does_not_use(tmp_path: Path
     command = [sys.executable, "-c", script, str(tmp_path), str(raw), "--out", str(tmp_path / "data")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_other_threads_import_what_a_command_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "_UNUSED", frozenset({"colorsys"}))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with host.unused_left_out(), concurrent.futures.ThreadPoolExecutor(1) as threads:
+        with pytest.raises(ModuleNotFoundError, match="left out"):
+            importlib.import_module("colorsys")
+        assert threads.submit(importlib.import_module, "colorsys").result().rgb_to_hsv
