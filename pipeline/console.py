@@ -83,6 +83,8 @@ def progress(total: int, tally: Any) -> Iterator[None]:
 
 def summarize(metadata: Mapping[str, Any], version: Version) -> None:
     """Prints what is in a published dataset, and how to load it."""
+    from imageshards.pipeline.survey import misspelt  # --help need not wait for it
+
     labels = list(next(iter(metadata["splits"].values())))
     _print_table(metadata["splits"], labels, SPLITS)
     found, written = metadata["found"], metadata["images"]
@@ -108,6 +110,8 @@ def summarize(metadata: Mapping[str, Any], version: Version) -> None:
         say(f"{counted(several, 'picture')} in several splits: the report shows them")
     if metadata["splits"].keys() == {"train", "test"}:
         say("no validation split was drawn: SRC says what is train and test; training will set a part of train aside")
+    for label, meant in misspelt(labels, metadata).items():
+        say(f"{label!r} has hardly any images: did you mean {meant!r}? corrections.csv mends labels")
     for split in metadata["splits"]:
         missing = [label for label, count in metadata["splits"][split].items() if not count]
         if missing:

@@ -40,6 +40,7 @@ _LOOKED_AT = 1_000_000  # pictures, among which look-alikes are looked for
 _PLAIN_LOOKED_AT = 500
 _PLAIN_SHOWN = 8
 _COMPARED = 2000  # labels, among which the one is looked for that a rare label may mean
+_ALIKE = 0.75  # of how labels are spelt: two letters of four that changed places
 _FEW = 3  # images of a label, below which it is remarked upon
 _SHOWN = ("key", "label", "split", "shard", "offset", "length")
 
@@ -114,6 +115,15 @@ def survey(folder: Path, statistics: Statistics, metadata: Mapping[str, Any]) ->
 def images_by_label(labels: Sequence[str], metadata: Mapping[str, Any]) -> list[int]:
     """Returns how many images each label has, in the order of `labels`."""
     return [sum(split[label] for split in metadata["splits"].values()) for label in labels]
+
+
+def misspelt(labels: Sequence[str], metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Returns rare labels that are spelt much like a common one, and that one."""
+    totals = dict(zip(labels, images_by_label(labels, metadata), strict=True))
+    common = [label for label, count in totals.items() if count >= _FEW][:_COMPARED]
+    rare = [label for label, count in totals.items() if count < _FEW][:LISTED]
+    alike = {label: difflib.get_close_matches(label, common, n=1, cutoff=_ALIKE) for label in rare}
+    return {label: found[0] for label, found in alike.items() if found}
 
 
 def _originals(width: npt.NDArray[np.int32], height: npt.NDArray[np.int32]) -> dict[str, list[tuple[str, int]]]:
@@ -222,13 +232,9 @@ def record_of(row: Row, version: Path) -> Record:
 def _remarks_on_labels(labels: Sequence[str], metadata: Mapping[str, Any]) -> list[str]:
     """Returns, in words, what a person should look at among the labels."""
     totals = dict(zip(labels, images_by_label(labels, metadata), strict=True))
-    common = [label for label, count in totals.items() if count >= _FEW][:_COMPARED]
     few = [label for label, count in totals.items() if count < _FEW]
-    remarks = []
-    for label in few[:LISTED]:
-        meant = difflib.get_close_matches(label, common, n=1, cutoff=0.8)
-        question = f"; did you mean {meant[0]!r}?" if meant else ""
-        remarks.append(f"label {label!r} has {counted(totals[label], 'image')}{question}")
+    meant = {label: f"; did you mean {other!r}?" for label, other in misspelt(labels, metadata).items()}
+    remarks = [f"label {label!r} has {counted(totals[label], 'image')}{meant.get(label, '')}" for label in few[:LISTED]]
     if len(few) > LISTED:
         remarks.append(f"{len(few) - LISTED:,} more labels have fewer than {_FEW} images")
     for split in SPLITS:

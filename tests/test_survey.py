@@ -15,7 +15,9 @@ def test_copies_plain_pictures_and_rare_labels_are_seen(tmp_path: Path, records:
     shutil.copy(src / "cat/0.png", src / "dog/copy.png")
     save(Image.new("RGB", (40, 30)), src / "cat/black.png")
     save(Image.new("RGB", (40, 30), "white"), src / "cats/white.png")
-    assert records(src, "--size", "32")[0] == 0
+    code, said, _ = records(src, "--size", "32")
+    assert code == 0
+    assert "'cats' has hardly any images: did you mean 'cat'?" in said
     version = tmp_path / "data/pets/1.0.0"
     seen = survey_of(version)
     assert [sorted(row["key"] for row in copies.rows) for copies in seen.duplicates] == [["cat/0.png", "dog/copy.png"]]
