@@ -26,6 +26,7 @@ NAMES_FILE = re.compile(
 
 _PLACES = r"^(?:{base}/|annotations/|meta/|metadata/|labels/|splits?/)?[^/]+\.(?:txt|json|csv|tsv|names|pbtxt)$"
 _LARGEST = 1 << 23  # bytes: WordNet's 82,000 words take two millions
+_MANY = 200  # files that are each looked into
 _CODE = re.compile(r"[0-9]+|n[0-9]{8}", re.ASCII)
 _CODE_FIRST = re.compile(r"([0-9]+|n[0-9]{8})[\s,:;]+(\S.*)", re.ASCII)
 _CODE_LAST = re.compile(r"(\S.*?)[\s,:;]+([0-9]+)", re.ASCII)
@@ -106,6 +107,8 @@ def read(content: bytes, file: str, *, by_place: bool = False) -> dict[str, str]
 def _candidates(listing: Listing, base: str, tables: set[str]) -> Iterable[tuple[str, bytes]]:
     keys = listing.others.rows["key"]
     files = listing.others.where(pc.match_substring_regex(keys, _PLACES.format(base=re.escape(base))))
+    if len(files) > _MANY:  # a text beside each picture
+        files = files.where(pc.match_substring_regex(files.rows["key"], rf"(?i)(?:^|/)(?:{NAMES_FILE.pattern})$"))
     for file in files:
         if file.key not in tables and file.size <= _LARGEST:
             yield file.key, storage.read(listing.root / file.path)

@@ -205,9 +205,8 @@ def _pinned(options: Options, listing: Listing) -> _Pinned:
     """Reads --labels, a path from here or from SRC."""
     if not options.labels:
         return _Pinned([], {})
-    path = next(
-        (path for path in (storage.place(options.labels), listing.root / options.labels) if path.is_file()), None
-    )
+    places_of_it = (storage.place(options.labels), listing.root / options.labels)
+    path = next((path for path in places_of_it if storage.exists(path) and not path.is_dir()), None)
     if path is None:
         raise UserError(f"--labels {options.labels}: no such file, neither here nor in {options.src}")
     try:
