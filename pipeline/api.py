@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imageshards.pipeline.errors import JobError, UserError, in_words
+from imageshards.pipeline.errors import JobError, UserError, refusal
 from imageshards.pipeline.keywords import check_choices, takes_options_of
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.progress import Progress, Report
@@ -104,7 +104,9 @@ def plan_jobs(options: Options) -> list[Job]:
     for dataset in read(options):
         folder = storage.place(options.out) / dataset.options.dataset_name()
         if LONE_SURROGATE.search(str(folder)):
-            raise UserError(f"{folder}: no name that every program can write (it is not UTF-8); choose another --out")
+            raise UserError(
+                f"{folder}: not every program can write this name, which is not UTF-8; choose another --out"
+            )
         if storage.real(folder).is_relative_to(dataset.root):
             raise UserError(
                 f"{folder} lies in the folder with the images, {dataset.root}; choose another folder with --out"
@@ -193,7 +195,7 @@ def _reason(error: BaseException | None) -> str | None:
         if isinstance(error, UserError):
             raise error
         if isinstance(error, OSError) and error.errno:
-            said = in_words(error)
+            said = refusal(error)
             if isinstance(said, UserError):
                 raise said from error
             return str(said)

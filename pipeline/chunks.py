@@ -20,7 +20,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from imageshards.pipeline import storage, tfrecord
-from imageshards.pipeline.facts import Chunk, FactRow, SourceRow, read_facts, write_facts
+from imageshards.pipeline.facts import Chunk, FactRow, SourceRow, read_batch, write_facts
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.originals import Originals
 from imageshards.pipeline.progress import Progress
@@ -92,7 +92,7 @@ def resume_chunk(chunk: Chunk, sources: pa.RecordBatch, staging: Staging) -> pa.
     The disk may have lost some of it, and a file that could not be read then may be there now.
     """
     try:
-        facts = read_facts(staging.facts(chunk))
+        facts = read_batch(staging.facts(chunk))
         if not PASSING.isdisjoint(facts["reason"].to_pylist()):
             return None
         rows = zip(sources["key"].to_pylist(), FactRow.all_of(facts), strict=True)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from simple_parsing import ArgumentParser, DashVariant
 
 from imageshards.pipeline.entry import INTERRUPTED
-from imageshards.pipeline.errors import JobError, UserError, in_words
+from imageshards.pipeline.errors import JobError, UserError, refusal
 from imageshards.pipeline.source import printable
 
 FAILED, MISTAKE, CLOSED_PIPE = 1, 2, 141
@@ -68,7 +68,7 @@ def _what_went_wrong(error: BaseException) -> tuple[int, str]:
         case MemoryError():
             return FAILED, "there is not enough memory"
         case OSError(strerror=str()):
-            return _what_went_wrong(in_words(error))
+            return _what_went_wrong(refusal(error))
     first = str(error).strip().partition("\n")[0][:_LONGEST]
     return FAILED, f"an error that was not foreseen, {type(error).__name__}: {first}; {DEBUG} shows where"
 

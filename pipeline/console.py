@@ -30,7 +30,7 @@ def describe(dataset: SourceDataset, version: Version) -> None:
         say(f"    {line}")
     ignored = ", ".join(f"{count} {suffix}" for suffix, count in dataset.ignored.most_common())
     if ignored:
-        say(f"  ignored, no images: {ignored}")
+        say(f"  ignored, not images: {ignored}")
     for reason, rejects in _by_reason(dataset):
         remedy = "; --follow-outside follows such links" if reason == Reason.LINK_OUTSIDE else ""
         say(f"  {len(rejects)} {reason}, such as {rejects[0].file}: {rejects[0].detail}{remedy}")

@@ -5,7 +5,7 @@ import errno
 _MENDED_BY = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EROFS: "choose another place",
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user in there, or choose another place"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "give this user permission, or choose another place"),
 }
 
 
@@ -25,7 +25,7 @@ class LostError(JobError):
     """Images and records do not add up; nothing is published."""
 
 
-def in_words(error: OSError) -> Exception:
+def refusal(error: OSError) -> Exception:
     """Returns what a file system refused, as a UserError where the user can mend it, and else as a JobError."""
     said = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
     mended_by = _MENDED_BY.get(error.errno or 0) if error.filename else None

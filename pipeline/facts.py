@@ -220,11 +220,6 @@ def write_facts(path: Path, rows: Sequence[FactRow]) -> pa.RecordBatch:
     return facts
 
 
-def read_facts(path: Path) -> pa.RecordBatch:
-    """Reads a chunk's facts."""
-    return read_batch(path)
-
-
 def write_batch(path: Path, rows: pa.RecordBatch) -> None:
     """Writes rows as an Arrow file that is there whole, or not at all."""
     buffer = pa.BufferOutputStream()
@@ -234,7 +229,7 @@ def write_batch(path: Path, rows: pa.RecordBatch) -> None:
 
 
 def read_batch(path: Path) -> pa.RecordBatch:
-    """Reads what write_batch wrote."""
+    """Reads what write_batch wrote, such as a chunk's facts."""
     return pa.ipc.open_file(pa.BufferReader(storage.read(path))).get_batch(0)
 
 

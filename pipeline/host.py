@@ -1,10 +1,13 @@
-"""Settings of the whole process. Commands make them; the library never does, for there the process is the caller's."""
+"""The whole process: what it may use, and its settings. Commands make these; the library never does, for there the
+process is the caller's.
+"""
 
 import contextlib
 import ctypes
 import gc
 import importlib.abc
 import logging
+import os
 import signal
 import sys
 import threading
@@ -29,6 +32,11 @@ _UNUSED = frozenset(
     ]
 )
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+
+
+def available_cpus() -> int:
+    """Returns how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def silence_beam() -> None:

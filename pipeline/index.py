@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from imageshards.pipeline import storage
 from imageshards.pipeline.chunks import Staging
 from imageshards.pipeline.errors import LostError
-from imageshards.pipeline.facts import INDEX, Chunk, Known, content_number, read_batch, read_facts, write_batch
+from imageshards.pipeline.facts import INDEX, Chunk, Known, content_number, read_batch, write_batch
 from imageshards.pipeline.shards import Placed
 from imageshards.pipeline.source import SPLITS, Reason, Rejected
 from imageshards.pipeline.versions import INDEX_FILE, read_labels
 
-PIECE_CHUNKS = 256
+PIECE_CHUNKS = 256  # as many as one worker joins, in one row group
 
 
 class Statistics:
@@ -128,7 +128,7 @@ def write_piece(
     edges = np.searchsorted(offsets["chunk"], [*(chunk.number for chunk in chunks), chunks[-1].number + 1])
     rows, rejected = [], []
     for chunk, start, end in zip(chunks, edges, edges[1:], strict=False):
-        batch, facts = sources.get_batch(chunk.number), read_facts(staging.facts(chunk))
+        batch, facts = sources.get_batch(chunk.number), read_batch(staging.facts(chunk))
         reasons = facts["reason"].to_pylist()
         good = np.array([row for row, reason in enumerate(reasons) if reason is None], np.int64)
         if len(batch) != len(facts) or not np.array_equal(offsets["row"][start:end], good):
@@ -198,6 +198,6 @@ def count_pieces(version: Path) -> int:
 
 
 def read_piece(version: Path, number: int, columns: Sequence[str]) -> pa.Table:
-    """Reads some columns of a piece of a version's index, which is at most 65,536 rows and a chunk."""
+    """Reads some columns of a piece of a version's index, which holds the rows of PIECE_CHUNKS chunks."""
     with storage.open_read(version / INDEX_FILE) as file:
         return pq.ParquetFile(file).read_row_group(number, columns=list(columns))

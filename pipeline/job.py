@@ -72,15 +72,19 @@ def build(
         except UserError:
             storage.remove(version.work)
             raise
-        about = {
-            "command": options.command(),
-            "fingerprint": dataset_fingerprint,
-            "ignored": dataset.ignored,
-            "layout": dataset.layout,
-            "normalization": normalization(options),
-            "parameters": options.parameters(),
-        }
-        return publish(staging, written, statistics, about)
+        return publish(staging, written, statistics, {"fingerprint": dataset_fingerprint, **_about(dataset)})
+
+
+def _about(dataset: SourceDataset) -> dict[str, Any]:
+    """Returns what metadata.json says of how the dataset was made."""
+    options = dataset.options
+    return {
+        "command": options.command(),
+        "ignored": dataset.ignored,
+        "layout": dataset.layout,
+        "normalization": normalization(options),
+        "parameters": options.parameters(),
+    }
 
 
 def _run(

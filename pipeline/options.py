@@ -10,6 +10,7 @@ from typing import Any, Literal
 from simple_parsing import field
 
 from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.host import available_cpus
 from imageshards.pipeline.images import Color, Encoding, Fit, Normalization
 from imageshards.pipeline.images.settings import LARGEST_SIZE, PILLOW_MAX_PIXELS
 from imageshards.pipeline.keywords import command_line
@@ -17,7 +18,7 @@ from imageshards.pipeline.source import LONE_SURROGATE, SPLITS
 
 Layout = Literal["auto", "folders", "filenames", "manifest"]
 
-_PATHS = ("src", "out", "manifest", "labels", "corrections")  # the bytes of a path may be no UTF-8
+_PATHS = ("src", "out", "manifest", "labels", "corrections")  # the bytes of a path may not be UTF-8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -264,7 +265,7 @@ class Options:
 
 
 def _last_name(path: str) -> str:
-    """Returns the last name of a path or URL. What is no UTF-8 in it is shown as �."""
+    """Returns the last name of a path or URL. What is not UTF-8 in it is shown as �."""
     if "://" in path:
         return path.rstrip("/").rpartition("/")[2]
     return os.fsencode(Path(path).resolve().name).decode(errors="replace")
@@ -279,11 +280,6 @@ def _as_name(text: str) -> str:
         return ""
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     return f"d{name}" if name[:1].isdigit() else name
-
-
-def available_cpus() -> int:
-    """Returns how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_pattern(flag: str, pattern: str, group: str) -> None:

@@ -22,7 +22,7 @@ from imageshards.pipeline.report import write_report
 from imageshards.pipeline.shards import ShardFacts
 from imageshards.pipeline.source import SPLITS, Rejected
 from imageshards.pipeline.spreadsheet import as_path, write_rows
-from imageshards.pipeline.versions import FEATURES, INFO, LABELS, Version
+from imageshards.pipeline.versions import FEATURES, INFO, LABELS, REJECTED, Version
 
 
 def publish(
@@ -34,7 +34,7 @@ def publish(
     """
     version, labels = staging.version, staging.labels
     folder = version.unpublished
-    _write_rejected(folder / "rejected.csv", statistics.rejected)
+    _write_rejected(folder / REJECTED, statistics.rejected)
     _write(folder / LABELS, "".join(f"{label}\n" for label in labels))
     _write(
         folder / FEATURES,

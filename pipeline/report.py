@@ -24,9 +24,7 @@ from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import Reason, Rejected
 from imageshards.pipeline.survey import LISTED, Row, Survey, images_by_label, record_of, survey
 from imageshards.pipeline.verify import check_readable
-from imageshards.pipeline.versions import Version, published_name
-
-REPORT = "report.html"
+from imageshards.pipeline.versions import REJECTED, REPORT, Version, published_name
 
 _PICTURES = 120  # of contact sheets, in the whole report
 _RECORDS = 4000  # a split, among which pictures of each label are looked for
@@ -49,7 +47,7 @@ def redraw(version: Path, src: str | None) -> Survey:
         digests = checksums.read_checksums(version)
         metadata = checksums.read_described(version)
         statistics = read_statistics(version)
-        statistics.rejected = _read_rejected(version / "rejected.csv")
+        statistics.rejected = _read_rejected(version / REJECTED)
         published = Version(version.with_name(published_name(version)), version.name)
         seen = write_report(version, published, statistics, metadata, src)
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, tfrecord.DamagedRecordError) as error:

@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str]) -> int:
     options: ReportOptions = new_parser(NAME, ReportOptions).parse_args(list(arguments)).options
     from imageshards.pipeline import storage
-    from imageshards.pipeline.report import REPORT, redraw
-    from imageshards.pipeline.versions import find_versions
+    from imageshards.pipeline.report import redraw
+    from imageshards.pipeline.versions import REPORT, find_versions
 
     version = find_versions(storage.place(options.dataset))[-1]
     for remark in redraw(version, options.src or None).remarks:

@@ -232,9 +232,11 @@ class _WritePiece(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         self._sources = read_sources(self._staging.sources)
         self._chunks = dict(index.pieces(read_chunks(self._staging.chunks)))
+        self._watch = Watch(self._staging.work, self._staging.job)
 
     def process(self, piece_and_placed: tuple[int, Iterable[shards.Placed]]) -> None:
         piece, placed = piece_and_placed
+        self._watch.check()
         index.write_piece(piece, self._chunks[piece], placed, self._sources, self._staging)
 
 

@@ -24,7 +24,16 @@ from imageshards.pipeline.index import Statistics, read_index
 from imageshards.pipeline.record import Record
 from imageshards.pipeline.shards import DamagedShardError, ShardFacts, check_shard
 from imageshards.pipeline.source import SPLITS, printable
-from imageshards.pipeline.versions import FEATURES, INDEX_FILE, INFO, LABELS, Version, missing_files, read_labels
+from imageshards.pipeline.versions import (
+    FEATURES,
+    INDEX_FILE,
+    INFO,
+    LABELS,
+    REJECTED,
+    Version,
+    missing_files,
+    read_labels,
+)
 
 _OURS = (checksums.METADATA, INDEX_FILE)  # without both, imageshards itself would not know the version for its own
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
@@ -114,11 +123,12 @@ def _claims_to_be_ours(version: Path) -> bool:
 
 
 def _damaged(version: Path, name: str, why: str) -> str:
-    remedy = (
-        f"move {version} away and build the dataset again"
-        if name in _OURS
-        else "delete this file, if it is there, and run imageshards-records again, which makes what is missing"
-    )
+    if storage.is_bucket(version):
+        remedy = "copy it again from where it is whole, or build the next --version"
+    elif name in _OURS:
+        remedy = f"move {version} away and build the dataset again"
+    else:
+        remedy = "delete this file, if it is there, and run imageshards-records again, which makes what is missing"
     return f"{version} is damaged: {name}: {why}; {remedy} (imageshards-verify shows all that is wrong)"
 
 
@@ -208,7 +218,7 @@ def _check_counts(metadata: dict[str, Any], info: dict[str, Any], labels: list[s
 
 
 def _check_rejected(version: Path, metadata: dict[str, Any]) -> Iterator[str]:
-    text = io.StringIO(storage.read(version / "rejected.csv").decode(), newline="")
+    text = io.StringIO(storage.read(version / REJECTED).decode(), newline="")
     lines = sum(1 for _ in csv.reader(text, strict=True)) - 1
     if lines != sum(metadata["rejected"].values()) + sum(metadata["rejected_rows"].values()):
         yield f"rejected.csv: {lines} lines, and {checksums.METADATA} counts otherwise"

@@ -27,8 +27,14 @@ INDEX_FILE = "index.parquet"
 FEATURES = "features.json"
 """What a record holds, for TFDS."""
 
+REJECTED = "rejected.csv"
+"""A line for each file and row that was not used, and why."""
+
+REPORT = "report.html"
+"""A page that shows what the dataset holds."""
+
 _SIGNS = (METADATA, INDEX_FILE)  # other datasets of TFDS may have the first
-_AROUND = {*_SIGNS, FEATURES, INFO, LABELS, "rejected.csv", "report.html"}
+_AROUND = {*_SIGNS, FEATURES, INFO, LABELS, REJECTED, REPORT}
 _FACTS = {"fingerprint": str, "normalization": dict, "rejected": dict, "sha256": dict}
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 JOB = "process "

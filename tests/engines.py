@@ -117,9 +117,10 @@ class Cluster:
         """Returns when `ready` is true; raises where a part ended before, or it takes too long."""
         deadline = time.monotonic() + _READY_SECONDS
         while not ready():
-            for name, part in self.parts.items():
-                if part.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{name} does not start: {self.log(name).read_text()[-2000:]}")
+            ended = [name for name, part in self.parts.items() if part.poll() is not None]
+            if ended or time.monotonic() > deadline:
+                logs = [f"{name}: {self.log(name).read_text()[-2000:]}" for name in ended or self.parts]
+                raise RuntimeError("\n".join(["the cluster does not start", *logs]))
             time.sleep(0.5)
 
     def stop(self) -> None:

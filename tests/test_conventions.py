@@ -36,7 +36,7 @@ def test_the_records_job_needs_no_tensorflow() -> None:
 
 def test_the_page_of_options_is_made_of_the_options() -> None:
     module = runpy.run_path(str(HERE / "docs/options.py"))
-    assert module["PAGE"].read_text() == module["page"](), "make it anew: .venv/bin/python docs/options.py"
+    assert module["PAGE"].read_text() == module["page"](), "make it again: .venv/bin/python docs/options.py"
 
 
 def test_the_locks_agree_and_name_no_host() -> None:

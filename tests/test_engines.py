@@ -84,8 +84,10 @@ class Bench:
         self.staged_by.unlink(missing_ok=True)
         try:
             job = self.start(out, flags)
+            deadline = time.monotonic() + SECONDS
             while not (self.staged_by.exists() and self.staged_by.read_text().endswith("\n")):
                 assert job.poll() is None, job.communicate()[1]
+                assert time.monotonic() < deadline, "no worker staged anything"
                 time.sleep(0.05)
             yield job, self.staged_by.read_text().split()[0]
         finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from imageshards.pipeline.errors import UserError
+from imageshards.pipeline.sources import label_names
 
 from .understood import labels_by_key, rejects, tree, understood
 
@@ -106,3 +107,23 @@ def test_names_that_no_label_needs_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "class_indices.json").write_text('{"cat": 0, "dog": 1}')
     reading = understood(tmp_path)
     assert (reading.labels, rejects(reading)) == (["cat", "dog"], {})
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("labels.csv", "a," + "x" * 200_000),
+        ("classes.txt", " " * 50_000 + "0"),
+        ("notes.txt", "x " * 500_000),
+        ("label_map.pbtxt", "id: 1 " * 100_000),
+        ("label_map.pbtxt", "item { " * 100_000),
+    ],
+    ids=["csv", "blanks", "words", "items", "braces"],
+)
+def test_a_hostile_file_names_nothing_and_ends(file: str, text: str) -> None:
+    assert label_names.read(text.encode(), file) in ({}, {"0": "0"})
+
+
+def test_the_items_of_a_label_map_may_have_their_fields_in_any_order() -> None:
+    text = "item { id: 1 name: 'cat' }\nitem {\n  display_name: 'dog'\n  id: 2\n}"
+    assert label_names.read(text.encode(), "map.pbtxt") == {"1": "cat", "2": "dog"}

@@ -124,7 +124,7 @@ def test_pictures_without_an_extension_of_one_are_found_and_counted(tmp_path: Pa
     assert code == 0
     assert "note: 14 pictures have no extension of one, such as cat/2.jpg_large" in said
     assert "18 found = 18 written + 0 rejected" in said
-    assert "ignored, no images: 2 no extension, 1 .txt" in said
+    assert "ignored, not images: 2 no extension, 1 .txt" in said
 
 
 @pytest.mark.parametrize(

@@ -331,7 +331,7 @@ def test_numbers_that_lost_their_zeros_find_their_files(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id,label\n1,cat\n2,dog\n10,cat\n010,dog\n")
     reading = understood(tmp_path)
     assert labels_by_key(reading) == {"0001.jpg": "cat", "0002.jpg": "dog", "010.jpg": "dog", "10.jpg": "cat"}
-    assert "2 rows of t.csv name their files without leading zeros" in reading.notes
+    assert "2 rows of t.csv name their files with more or fewer leading zeros" in reading.notes
 
 
 TAGS = {

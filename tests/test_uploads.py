@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from imageshards.pipeline import make_records
+from imageshards.pipeline.api import plan_jobs
+from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import UserError
 from imageshards.train.terminal import Terminal
 from imageshards.train.uploads import Limits, Upload, lay_out
 
-from .conftest import encoded, gradient
+from .conftest import draw_tree, encoded, gradient
 
 
 def files(**contents: bytes) -> list[Upload]:
@@ -79,3 +81,23 @@ def test_a_command_is_shown_as_in_a_terminal() -> None:
     for _ in terminal.follow():
         pass
     assert (terminal.lines, terminal.code) == (["True", "done"], 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a/1.png", "a/b/2.png", "c/d/3.png"], "(a/1.png, a/b/2.png); Move the files so that every image"),
+        (["a/1.png", "a/2.png"], "every image would have the label 'a' (such as a/1.png); give one folder per label"),
+    ],
+)
+def test_what_a_command_would_say_is_said_without_what_to_type(tmp_path: Path, names: list[str], said: str) -> None:
+    pytest.importorskip("streamlit")
+    from imageshards.train.app_training import in_the_app
+
+    raw = draw_tree(tmp_path / "uploaded", names)
+    with pytest.raises(UserError) as error:
+        plan_jobs(Options(src=str(raw), out=str(tmp_path / "data")))
+    words = in_the_app(str(error.value), raw)
+    assert words.startswith("what was dropped: ")
+    assert said in words
+    assert "--" not in words

@@ -93,7 +93,8 @@ def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
     assert server.stdin is not None
     try:
         while (code := _code(server)) is None:
-            if os.getppid() != STARTED_BY and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            orphaned = os.getppid() != STARTED_BY
+            if orphaned and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup lets it live on
                 return 0
         return code
     finally:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -153,7 +154,8 @@ def laid_out(folder: Path, training: Sequence[Any], validation: Sequence[Any], l
 def in_the_app(message: str, folder: Path) -> str:
     """Returns a command's message about `folder` without that folder, which nobody knows, and without what to type."""
     said = message.replace(f"{folder}/", "").replace(str(folder), "what was dropped")
-    return "; ".join(part for part in said.split("; ") if "--" not in part)
+    parts = [part for part in re.split(r"; |(?<=\.) (?=[A-Z-])", said) if "--" not in part]
+    return "; ".join(part.rstrip(".") for part in parts) or "it cannot be told what the labels are"
 
 
 def show_dropped(dropped: Dropped) -> None:
@@ -219,7 +221,7 @@ def show_trained(trained: Trained) -> None:
         show_accuracy(column, {"train": "Training"}.get(split, split.replace("_", "-").capitalize()), accuracy)
     last.metric("Guessing", f"{run.metrics['baseline_accuracy']:.1%}")
     last.caption("always the most frequent label")
-    st.caption("Behind each figure: how many images it is of, and its 95% interval.")
+    st.caption("Below each figure: the number of images and the 95% interval.")
     st.write(f"**{run.metrics['fit']}**: {run.metrics['fit_in_words']}. Ask it, in the other tab.")
     for warning in run.warnings:
         st.caption(escaped(warning))

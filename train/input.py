@@ -110,8 +110,10 @@ def _builder(name: str, data: str) -> tfds.core.DatasetBuilder:
     if versions and not wanted:
         there = ", ".join(path.name for path in versions)
         raise UserError(f"{Path(data) / folder_name}: no version {number}, only {there}")
+    if wanted:
+        return _in_folder(wanted[-1])
     check_finished(Path(data) / folder_name)
-    return _in_folder(wanted[-1]) if wanted else _from_catalogue(name, data)
+    return _from_catalogue(name, data)
 
 
 def _splits(info: tfds.core.DatasetInfo, validation_percent: int) -> dict[str, str]:

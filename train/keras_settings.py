@@ -7,8 +7,6 @@ from typing import Any
 from imageshards.pipeline.source import UserError
 
 _BACKEND, _FLOATX, _DATA_FORMAT = "tensorflow", "float32", "channels_last"
-
-
 _LIMITS = ("max_epochs", "max_steps_per_epoch")  # of any training, in KERAS_MAX_EPOCHS and the like
 
 
@@ -48,12 +46,17 @@ def check_settings() -> None:
             _DATA_FORMAT,
             f"call keras.config.set_image_data_format({_DATA_FORMAT!r})",
         ),
-        *((limit, getattr(keras.config, limit)(), None, f"call keras.config.set_{limit}(None)") for limit in _LIMITS),
     ]
     for name, value, wanted, remedy in settings:
         if value != wanted:
             raise UserError(
                 f"Keras's {name} is {value}, and imageshards needs {wanted}: {remedy}, or change keras.json"
+            )
+    for limit in _LIMITS:
+        if (value := getattr(keras.config, limit, lambda: None)()) is not None:
+            raise UserError(
+                f"Keras's {limit} is {value}, which would cut training short: call keras.config.set_{limit}(None), or"
+                f" unset KERAS_{limit.upper()}"
             )
 
 
@@ -68,7 +71,8 @@ def _keras() -> Any:
 
 
 def unusable(error: Exception) -> UserError:
-    """Returns what to say where a setting that Keras does not take has kept it, or TensorFlow, from being imported."""
-    file = Path(os.environ.get("KERAS_HOME") or "~/.keras", "keras.json")
+    """Returns what to say where TensorFlow or Keras cannot be imported, for a setting or for how it is installed."""
+    file = Path(os.environ.get("KERAS_HOME") or "~/.keras", "keras.json").expanduser()
     said = f"{type(error).__name__} {error}".strip()
-    return UserError(f"Keras cannot be imported with its settings ({said}): mend or delete {file}")
+    remedy = f"mend or delete {file}, or " if file.exists() else ""
+    return UserError(f"TensorFlow or Keras cannot be imported ({said}): {remedy}install imageshards[train] again")

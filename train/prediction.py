@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imageshards.pipeline import storage
+from imageshards.pipeline.host import available_cpus
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
-from imageshards.pipeline.options import available_cpus
 from imageshards.pipeline.source import UserError
 from imageshards.pipeline.sources.listing import list_files
 from imageshards.train.novelty import Novelty

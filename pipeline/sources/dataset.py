@@ -112,7 +112,7 @@ def _check_guess(dataset: SourceDataset, tables: Tables) -> None:
         "manifest": f"labels come from {', '.join(one.name for one in tables.labels[:3])}",
     }[layout]
     advice = {
-        "folders": "--layout folders accepts them; otherwise give one folder per label, or a table",
+        "folders": "give one folder per label, or a table; --layout folders accepts them",
         "filenames": "give --label-pattern, a manifest, or one folder per label; --layout filenames accepts the names",
         "manifest": "--layout manifest takes the table so; --label-column names another column",
     }[layout]

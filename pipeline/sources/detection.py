@@ -76,7 +76,7 @@ def _by_places(listing: Listing, shape: Shape, tables: Tables, options: Options)
     if sample := next((file.key for file in listing.others if file.suffix == ".cls"), ""):
         raise UserError(
             f"{options.src}: {sample} holds the class of one picture, as in a WebDataset, which is not read; write a"
-            " table with a picture and its label a row, or --layout folders or filenames leaves such files aside"
+            " table with a picture and its label in each row, or --layout folders or filenames leaves such files aside"
         )
     if shape.odd_folders:
         raise UserError(

@@ -1,11 +1,12 @@
 """The names of labels that are numbers, or WordNet's, where another file of SRC has them.
 
-classes.txt                     cat              a name a line, from number 0 on
+classes.txt                     cat              one name per line, from number 0 on
 categories.txt, classes.csv     /a/airfield 0    1,cat    n01440764 tench, Tinca tinca
 class_indices.json              {"cat": 0}       {"0": "cat"}     {"0": ["n01440764", "tench"]}
 label_map.pbtxt                 item { id: 1 name: 'cat' }
 """
 
+import contextlib
 import csv
 import json
 import posixpath
@@ -29,10 +30,11 @@ _LARGEST = 1 << 23  # bytes: WordNet's 82,000 words take two millions
 _MANY = 200  # files that are each looked into
 _CODE = re.compile(r"[0-9]+|n[0-9]{8}", re.ASCII)
 _CODE_FIRST = re.compile(r"([0-9]+|n[0-9]{8})[\s,:;]+(\S.*)", re.ASCII)
-_CODE_LAST = re.compile(r"(\S.*?)[\s,:;]+([0-9]+)", re.ASCII)
-_ITEM = re.compile(
-    r"\bid:\s*([0-9]+)[^}]*?\b(?:display_)?name:\s*['\"]([^'\"]+)|name:\s*['\"]([^'\"]+)['\"][^}]*?\bid:\s*([0-9]+)"
-)
+_CODE_LAST = re.compile(r"(\S.*)[\s,:;]([0-9]+)", re.ASCII)
+_LONGEST = 1000  # characters of a line that names a label
+_ITEM = re.compile(r"\{([^{}]*)\}")  # of a .pbtxt
+_ITEM_ID = re.compile(r"\bid:\s*([0-9]+)")
+_ITEM_NAME = re.compile(r"name:\s*['\"]([^'\"]+)")
 _PICTURES = tuple(IMAGE_SUFFIXES)
 
 
@@ -95,13 +97,14 @@ def read(content: bytes, file: str, *, by_place: bool = False) -> dict[str, str]
         return {}
     by_place = by_place or NAMES_FILE.fullmatch(posixpath.basename(file).lower()) is not None
     if file.endswith(".pbtxt"):
-        return {_number(m[1] or m[4]): m[2] or m[3] for m in _ITEM.finditer(text)}
+        return _of_items(text)
     if text.lstrip().startswith(("[", "{")):
         try:
             return _of_document(json.loads(text), by_place)
         except (ValueError, RecursionError):
             return {}
-    return _of_lines([line.strip() for line in text.splitlines() if line.strip()], by_place, file.endswith(".csv"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return _of_lines(lines, by_place, file.endswith(".csv")) if max(map(len, lines), default=0) <= _LONGEST else {}
 
 
 def _candidates(listing: Listing, base: str, tables: set[str]) -> Iterable[tuple[str, bytes]]:
@@ -111,7 +114,13 @@ def _candidates(listing: Listing, base: str, tables: set[str]) -> Iterable[tuple
         files = files.where(pc.match_substring_regex(files.rows["key"], rf"(?i)(?:^|/)(?:{NAMES_FILE.pattern})$"))
     for file in files:
         if file.key not in tables and file.size <= _LARGEST:
-            yield file.key, storage.read(listing.root / file.path)
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # it is not said to matter
+                yield file.key, storage.read(listing.root / file.path)
+
+
+def _of_items(text: str) -> dict[str, str]:
+    found = [(_ITEM_ID.search(item), _ITEM_NAME.search(item)) for item in _ITEM.findall(text)]
+    return {_number(number[1]): name[1] for number, name in found if number and name}
 
 
 def _of_document(data: Any, by_place: bool) -> dict[str, str]:
@@ -143,7 +152,7 @@ def _proper(pairs: list[tuple[str, str]]) -> dict[str, str]:
         return {}
     if any(name.lower().endswith(_PICTURES) for _, name in pairs):
         return {}
-    return {_number(code): name.strip().removeprefix("/") for code, name in pairs}
+    return {_number(code): name.strip(" \t,:;").removeprefix("/") for code, name in pairs}
 
 
 def _are_codes(labels: Sequence[str]) -> bool:

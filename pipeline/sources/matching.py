@@ -35,7 +35,7 @@ _WAYS = (
     "without its extension",
     "without its extension, and in other case",
     "with another extension",
-    "without leading zeros",
+    "with more or fewer leading zeros",
     "with what an upload puts before the name",
 )
 _EXACT, _CASE, _STEM, _STEM_CASE, _OTHER_SUFFIX, _ZEROS, _UPLOADED = range(len(_WAYS))

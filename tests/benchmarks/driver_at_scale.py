@@ -109,7 +109,7 @@ def real_records() -> bytes:
 
 
 def forget_peak() -> None:
-    """Lets the kernel (Linux) begin anew with the largest memory of this process."""
+    """Lets the kernel (Linux) begin again with the largest memory of this process."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

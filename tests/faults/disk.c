@@ -1,4 +1,4 @@
-/* A disk that fails at the N-th call, for LD_PRELOAD. tests/faults.py says which: see fault_arm() at the end.
+/* A disk that fails at the N-th call, for LD_PRELOAD. tests/faults/disk.py says which: see fault_arm() at the end.
 
    Calls are counted that touch a file or a folder below one of the FAULT_FOLDERS, a list with colons. Files that were
    written and not synced are remembered, for they are what a loss of power takes away. */
