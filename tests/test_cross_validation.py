@@ -6,7 +6,11 @@ import pytest
 
 from imageshards.train import cross_validation
 from imageshards.train.cross_validation import fit_and_cross_validate
+from imageshards.train.duplicates import Likeness
 from imageshards.train.folds import folds
+from imageshards.train.labelled import Labelled
+from imageshards.train.linear_head import fit_linear_head
+from imageshards.train.options import Prior
 from imageshards.train.softmax import fit_softmaxes, softmax
 
 Features = npt.NDArray[np.float32]
@@ -116,8 +120,24 @@ def test_the_learning_curve_rises_with_the_training_images() -> None:
     sizes = [point.training_images for point in validated.curve]
     assert sizes == sorted(sizes)
     assert sizes[-1] == 240
-    assert validated.curve[-1].right > validated.curve[0].right
-    assert {point.images for point in validated.curve} == {300}
+    right = [int((point.logits.argmax(axis=1) == labels).sum()) for point in validated.curve]
+    assert right[-1] > right[0]
+    assert {len(point.logits) for point in validated.curve} == {300}
+
+
+@pytest.mark.parametrize("prior", ["equal", "training"])
+def test_the_learning_curve_ends_where_the_cross_validation_is(prior: Prior) -> None:
+    """Also where labels are unequal, and the mix of training is not what is expected."""
+    features, labels = drawn(600, count=2, distance=0.15)
+    rows = np.flatnonzero((labels == 0) | (np.arange(600) % 10 == 1))
+    nothing = np.zeros((0, 2), np.int64)
+    likeness = Likeness(np.arange(len(rows)), nothing, nothing)
+    judged = Labelled([""] * len(rows), ["train"] * len(rows), np.arange(len(rows)), labels[rows], likeness)
+    head = fit_linear_head(features[rows], judged, 2, prior, seed=0)
+    right = int((head.out_of_fold().argmax(axis=1) == labels[rows]).sum())
+    assert head.learning_curve()[-1]["right"] == right
+    unadjusted = int((head.out_of_fold(adjusted=False).argmax(axis=1) == labels[rows]).sum())
+    assert (right == unadjusted) == (prior == "training")
 
 
 def test_images_of_one_group_alone_are_not_cross_validated() -> None:

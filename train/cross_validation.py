@@ -25,11 +25,10 @@ _LEAST_IMAGES = 2  # that a point of the learning curve learns from
 
 @dataclasses.dataclass(frozen=True)
 class CurvePoint:
-    """How many left-out images are right after learning from `training_images`."""
+    """What is said of left-out images, (images, labels), after learning from so many images."""
 
     training_images: int
-    right: int
-    images: int
+    logits: Floats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +78,7 @@ def fit_and_cross_validate(
     logits = _out_of_fold(fitted[:number], features, fold)
     curve = _learning_curve(features, labels, count, fold, penalty, seed)
     size = round(float(np.mean([(fold != left_out).sum() for left_out in range(number)])))
-    whole = CurvePoint(size, int((logits.argmax(axis=1) == labels).sum()), len(labels))
-    return fitted[-1], CrossValidation(labels, logits, [*curve, whole], penalty, number)
+    return fitted[-1], CrossValidation(labels, logits, [*curve, CurvePoint(size, logits)], penalty, number)
 
 
 def cross_entropy(logits: Floats, labels: Labels) -> float:
@@ -132,9 +130,8 @@ def _learning_curve(
         if masks.sum(axis=0).min() < _LEAST_IMAGES:
             continue
         fitted = fit_softmaxes(features[rows], labels[rows], count, masks, [penalty] * number, seed)
-        logits = _out_of_fold(fitted, features, fold)
         size = round(float(masks.sum(axis=0).mean()))
-        points.append(CurvePoint(size, int((logits.argmax(axis=1) == labels).sum()), len(labels)))
+        points.append(CurvePoint(size, _out_of_fold(fitted, features, fold)))
     return points
 
 

@@ -52,6 +52,23 @@ class LinearHead:
         logits = self.validated.logits / np.float32(self.temperature)
         return softmax(logits - self.prior if adjusted else logits)
 
+    def learning_curve(self) -> list[dict[str, int]]:
+        """Returns how many of the judged images are named right by heads that learned from fewer, in ascending order.
+
+        The last one learned from all images but those of a fold: it is the cross-validation itself.
+        """
+        if self.validated is None:
+            return []
+        truth, divisor = self.judged.labels, np.float32(self.temperature)
+        return [
+            {
+                "training_images": point.training_images,
+                "right": int(((point.logits / divisor - self.prior).argmax(axis=1) == truth).sum()),
+                "images": len(truth),
+            }
+            for point in self.validated.curve
+        ]
+
     def metrics(self) -> dict[str, Any]:
         """Returns what metrics.json says of the head: how it was chosen, and what more images would bring."""
         if self.validated is None:
@@ -63,7 +80,7 @@ class LinearHead:
             "cross_validation_temperature": self.temperature,
             "cross_validation_calibration_error": calibration_error(unadjusted, truth),
             "cross_validation_accuracy_with_prior_of_training": float(np.mean(unadjusted.argmax(axis=1) == truth)),
-            "learning_curve": [dataclasses.asdict(point) for point in self.validated.curve],
+            "learning_curve": self.learning_curve(),
         }
 
 
