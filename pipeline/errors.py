@@ -5,6 +5,7 @@ import errno
 _MENDED_BY = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EROFS: "choose another place",
+    errno.EISDIR: "move the folder away: a file is to be there",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "give this user permission, or choose another place"),
 }
 
@@ -27,6 +28,7 @@ class LostError(JobError):
 
 def refusal(error: OSError) -> Exception:
     """Returns what a file system refused, as a UserError where the user can mend it, and else as a JobError."""
-    said = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
-    mended_by = _MENDED_BY.get(error.errno or 0) if error.filename else None
+    place = error.filename2 or error.filename  # of a rename, what it was to become
+    said = f"{error.strerror}: {place}" if place else str(error.strerror)
+    mended_by = _MENDED_BY.get(error.errno or 0) if place else None
     return UserError(f"{said}; {mended_by}") if mended_by else JobError(said)

@@ -33,6 +33,8 @@ _RENAME_EXCHANGE = 2  # of linux/fs.h
 _RENAME_SWAP = 2  # of macOS's stdio.h
 _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENAMETOOLONG)
 _ASIDE = "replaced"
+_MADE_ANEW = ("shards", "index", "dataset")  # folders in the work folder, by every job
+_STAGED = "staged"  # the one that stays
 _LOCK = "lock"
 
 
@@ -49,7 +51,9 @@ class OnDisk:
             refuse_foreign(version)
         metadata = read_metadata(version)
         names = foreign_names(version.path, metadata["sha256"] if metadata else ())
-        if foreign := [name for name in names if not may_be_ours(name, version)]:
+        foreign = [name for name in names if not may_be_ours(name, version)]
+        foreign += [name for name in storage.names(version.path) if _is_foreign_folder(version.path / name)]
+        if foreign:
             raise UserError(
                 f"{version.path / foreign[0]}: imageshards did not publish it, and it would be lost with the version"
                 f" that is replaced: move it away, or give another --version, such as {following_number(version)}"
@@ -64,13 +68,12 @@ class OnDisk:
         """
         version = self.version
         with _lock(version):
+            _check_kinds(version.work)
             _recover(version)
-            for name in ("shards", "index", "dataset", "staged"):
-                _check_folder(version.work / name)
-            for name in ("shards", "index", "dataset"):
+            for name in _MADE_ANEW:
                 shutil.rmtree(version.work / name, ignore_errors=True)
                 (version.work / name).mkdir()
-            (version.work / "staged").mkdir(exist_ok=True)
+            (version.work / _STAGED).mkdir(exist_ok=True)
             yield
 
     def publish(self) -> None:
@@ -123,12 +126,19 @@ def _lock(version: Version) -> Iterator[None]:
         os.close(lock)
 
 
-def _check_folder(path: Path) -> None:
-    """Raises UserError where a file is in the place of a folder of the job's; a link there is removed."""
-    if path.is_symlink():  # what it leads to is not ours
-        path.unlink()
-    elif path.exists() and not path.is_dir():
-        raise UserError(f"{path}: no job of imageshards made this file, and a folder is to be there; move it away")
+def _is_foreign_folder(path: Path) -> bool:
+    """Says whether this is a folder: a version has none, also not under a name of its own. Hidden ones do not count."""
+    return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+
+
+def _check_kinds(work: Path) -> None:
+    """Raises UserError where a file is in the place of a folder, or a folder that is none of the job's."""
+    for path in work.iterdir():
+        if path.is_symlink():  # what it leads to is not ours
+            path.unlink()
+        elif not path.name.startswith(".") and path.is_dir() != (path.name in (*_MADE_ANEW, _STAGED, _ASIDE)):
+            made = "folder" if path.is_dir() else "file, and a folder is to be there"
+            raise UserError(f"{path}: no job of imageshards made this {made}; move it away")
 
 
 def _recover(version: Version) -> None:

@@ -1,14 +1,17 @@
 """Damages each file that a command reads, thousands of times, and sees that only sentences come of it.
 
     python tests/mutations.py [--zips N] [--files N] [--seed S]
+    python tests/mutations.py --commands [--files N] [--seed S]
 
 The files are read in-process by the functions that the commands call; processes that do it may die, which is counted as
 well. What is raised has to be a UserError or a JobError: their text is the sentence that a command prints. Nothing may
-take more memory than --memory, nor more than --seconds.
+take more memory than --memory, nor more than --seconds. With --commands the commands themselves are run, a process
+each.
 """
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import io
 import json
@@ -17,6 +20,7 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -33,6 +37,7 @@ from imageshards.pipeline import make_records
 from imageshards.pipeline.errors import JobError, UserError
 
 Read = Callable[[Path], object]
+EndOf = Callable[["Target", Path], str]
 SPECIAL = (
     b"\0",
     b"\xff" * 8,
@@ -51,12 +56,18 @@ SPECIAL = (
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A file below a folder that is copied for each mutation, and what reads it."""
+    """A file below a folder that is copied for each mutation, and what reads it.
+
+    `prepare` is called with the folder before, as where the file is to be put into another one. `command` is what
+    reads it too, with {} for the folder; none where only the app does.
+    """
 
     name: str
     folder: Path
     file: str
     read: Read
+    command: tuple[str, ...] = ()
+    prepare: Callable[[Path], None] = lambda _: None
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
@@ -81,7 +92,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-def run(target: Target, count: int, seed: int, limits: tuple[int, int]) -> collections.Counter[str]:
+def run(target: Target, count: int, seed: int, limits: tuple[int, int], end_of: EndOf) -> collections.Counter[str]:
     """Reads `count` mutations of a target, in processes that may die, and returns how each ended."""
     ends = collections.Counter[str]()
     number = 0
@@ -90,7 +101,7 @@ def run(target: Target, count: int, seed: int, limits: tuple[int, int]) -> colle
         child = os.fork()
         if not child:
             os.close(reader)
-            _read_mutations(target, range(number, count), seed, limits, writer)
+            _read_mutations(target, range(number, count), seed, limits, end_of, writer)
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, encoding="utf-8", errors="replace") as file:
@@ -112,9 +123,12 @@ def _noted(target: Target, number: int, end: str) -> str:
     return "WRONG"
 
 
-def _read_mutations(target: Target, numbers: range, seed: int, limits: tuple[int, int], writer: int) -> None:
+def _read_mutations(
+    target: Target, numbers: range, seed: int, limits: tuple[int, int], end_of: EndOf, writer: int
+) -> None:
     memory, seconds = limits
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries in C talk there
     sys.stdout = sys.stderr = io.StringIO()
     data = (target.folder / target.file).read_bytes()
     for number in numbers:
@@ -122,13 +136,14 @@ def _read_mutations(target: Target, numbers: range, seed: int, limits: tuple[int
         with tempfile.TemporaryDirectory(dir=target.folder.parent) as aside:
             folder = Path(shutil.copytree(target.folder, Path(aside, target.folder.name)))
             (folder / target.file).write_bytes(mutated(data, random.Random(f"{target.name} {seed} {number}")))
-            end = " ".join(_read_one(target, folder).split())[:400]
+            end = " ".join(end_of(target, folder).split())[:400]
         os.write(writer, f"{end}\n".encode(errors="replace"))
 
 
-def _read_one(target: Target, folder: Path) -> str:
-    """Returns "read", "a sentence", or what is wrong."""
+def read_here(target: Target, folder: Path) -> str:
+    """Reads the file in this process; returns "read", "a sentence", or what is wrong."""
     try:
+        target.prepare(folder)
         target.read(folder)
     except (UserError, JobError) as error:
         return "a sentence" if str(error).strip() else "WRONG no words"
@@ -136,6 +151,20 @@ def _read_one(target: Target, folder: Path) -> str:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"WRONG {type(error).__name__}: {error} at {where.filename}:{where.lineno}"
     return "read"
+
+
+def read_by_command(target: Target, folder: Path) -> str:
+    """Runs the command that reads the file; returns "read", "a sentence", or what is wrong."""
+    target.prepare(folder)
+    name, *arguments = (part.replace("{}", str(folder)) for part in target.command)
+    command = [str(Path(sys.executable).with_name(name)), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    said = done.stdout + done.stderr
+    if done.returncode not in (0, 1, 2) or "Traceback" in said or "not foreseen" in said:
+        return f"WRONG exit code {done.returncode}: {said[-300:]}"
+    if done.returncode and not done.stderr.strip():
+        return "WRONG no words"
+    return "a sentence" if done.returncode else "read"
 
 
 def zips(folder: Path) -> list[Target]:
@@ -154,29 +183,34 @@ def zips(folder: Path) -> list[Target]:
 
     return [
         Target("zip, uploaded", folder, "pets.zip", upload),
-        Target("zip, SRC", folder, "pets.zip", lambda here: unpacked(str(here / "pets.zip"), str(here / "out"))),
+        Target(
+            "zip, SRC",
+            folder,
+            "pets.zip",
+            lambda here: unpacked(str(here / "pets.zip"), str(here / "out")),
+            ("imageshards-records", "{}/pets.zip", "--out", "{}/out", "--size", "16", "--workers", "1"),
+        ),
     ]
 
 
-def versions(folder: Path) -> list[Target]:
-    """Returns what verify, report and a build read of a version."""
+def versions(folder: Path, *, with_tensorflow: bool) -> list[Target]:
+    """Returns what verify, report, a build and train read of a version."""
     from imageshards.pipeline.report import redraw
     from imageshards.pipeline.verify import described, verify
 
     src = folder / "pets"
     for name in ("cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"):
-        (src / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.random.default_rng(list(name.encode())).integers(0, 255, (9, 9, 3), np.uint8)).save(
-            src / name
-        )
+        draw(src / name)
     version = make_records(str(src), out=str(folder / "out"), size=16, workers=1).path
+    within = version.relative_to(folder)
 
     def verified(here: Path) -> None:
-        if not list(verify(here / version.relative_to(folder))):
-            described(here / version.relative_to(folder))
+        if findings := list(verify(here / within)):
+            raise UserError(findings[0])
+        described(here / within)
 
     def drawn(here: Path) -> None:
-        redraw(here / version.relative_to(folder), None)
+        redraw(here / within, None)
 
     def planned(here: Path) -> None:
         from imageshards.pipeline import api, job, replacement
@@ -193,14 +227,72 @@ def versions(folder: Path) -> list[Target]:
             if api._reason(error) is None:
                 raise
 
-    files = ("metadata.json", "index.parquet", "dataset_info.json", "label.labels.txt", "rejected.csv")
-    files += (next(version.glob("*-train.tfrecord-*")).name,)
-    reads: dict[str, Read] = {"verify": verified, "report": drawn, "build": planned}
+    def trained(here: Path) -> None:
+        from imageshards.train.failures import in_words
+        from imageshards.train.input import evaluation_batches, open_dataset
+        from imageshards.train.labelled import labelled
+
+        dataset = open_dataset(str(here / within), "data")
+        with in_words(here, here):
+            _ = dataset.labels, dataset.image_shape, dataset.fingerprint, dataset.metadata()
+            for split in dataset.splits:
+                list(evaluation_batches(dataset, split, 8))
+            labelled(dataset, list(dataset.splits))
+
+    shard = next(version.glob("*-train.tfrecord-*")).name
+    files = ("metadata.json", "index.parquet", "dataset_info.json", "features.json", "label.labels.txt", "rejected.csv")
+    options = ("--out", "{}/out", "--size", "16", "--workers", "1")
+    path = f"{{}}/{within}"
+    reads: dict[str, tuple[Read, tuple[str, ...], tuple[str, ...]]] = {
+        "verify": (verified, ("imageshards-verify", path), (*files, shard)),
+        "report": (drawn, ("imageshards-report", path), (*files, shard)),
+        "build": (planned, ("imageshards-records", "{}/pets", *options), files[:2]),
+    }
+    if with_tensorflow:
+        words = ("imageshards-train", path, "--model", "mnist", "--epochs", "1", "--runs", "{}/runs")
+        reads["train"] = (trained, words, (*files[:5], shard))
+    trusted = [command for command in reads if command != "build"]
     return [
-        Target(f"{name} of a version, {command}", folder, str(version.relative_to(folder) / name), read)
-        for command, read in reads.items()
-        for name in (files if command != "build" else files[:2])
+        *(
+            Target(f"{name} of a version, {command}", folder, str(within / name), read, words)
+            for command, (read, words, names) in reads.items()
+            for name in names
+        ),
+        *(
+            Target(
+                f"{name} of a version with its checksum, {command}",
+                folder,
+                str(within / name),
+                *reads[command][:2],
+                sign,
+            )
+            for command in trusted
+            for name in reads[command][2]
+            for sign in [lambda here, name=name: _sign(here / within, name)]
+        ),
     ]
+
+
+def _sign(version: Path, name: str) -> None:
+    """Lets metadata.json hold the checksum and the size of a file as it is now: who made it so may be an enemy."""
+    from imageshards.pipeline.checksums import METADATA, file_checksum, metadata_text
+
+    if name == METADATA:
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            metadata = json.loads((version / name).read_bytes())
+            (version / name).write_text(metadata_text(metadata, metadata["sha256"]), encoding="utf-8")
+        return
+    metadata = json.loads((version / METADATA).read_bytes())
+    metadata["bytes"][name] = (version / name).stat().st_size
+    checksums = metadata["sha256"] | {name: file_checksum(version / name)}
+    (version / METADATA).write_text(metadata_text(metadata, checksums), encoding="utf-8")
+
+
+def draw(path: Path) -> None:
+    """Draws a small picture of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(list(path.name.encode())).integers(0, 255, (9, 9, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
 
 
 def tables(folder: Path) -> list[Target]:
@@ -225,12 +317,13 @@ def tables(folder: Path) -> list[Target]:
         here = folder / name.replace(".", "-")
         here.mkdir(parents=True)
         for row in rows:
-            (here / row["file"]).write_bytes(b"\x89PNG\r\n\x1a\n")
+            draw(here / row["file"])
         (here / name).write_bytes(data)
         if name == "corrections.csv":
             (here / "labels.csv").write_bytes(forms["labels.csv"])
 
-        targets.append(Target(name, here, name, lambda at: list(read(Options(src=str(at))))))
+        words = ("imageshards-records", "{}", "--out", "{}-out", "--size", "16", "--workers", "1")
+        targets.append(Target(name, here, name, lambda at: list(read(Options(src=str(at)))), words))
     return targets
 
 
@@ -262,12 +355,13 @@ def runs(folder: Path) -> list[Target]:
         with zipfile.ZipFile(folder / "model.keras") as old, zipfile.ZipFile(here / "model.keras", "w") as new:
             for name in old.namelist():
                 new.writestr(name, (here / name).read_bytes() if name == "config.json" else old.read(name))
-        asked(here)
 
-    names = ("run.json", "metrics.json", "labels.txt", "model.keras", "novelty.npz", "predictions.csv")
+    names = ("run.json", "metrics.json", "labels.txt", "model.keras", "novelty.npz")
+    words = ("imageshards-predict", "{}", "{}/photo.png")
     return [
-        *(Target(f"{name} of a run", folder, name, asked) for name in (*names, "label_issues.csv")),
-        Target("config.json in model.keras of a run", folder, "config.json", configured),
+        *(Target(f"{name} of a run", folder, name, asked, words) for name in names),
+        *(Target(f"{name} of a run", folder, name, asked) for name in ("predictions.csv", "label_issues.csv")),
+        Target("config.json in model.keras of a run", folder, "config.json", asked, words, configured),
     ]
 
 
@@ -298,23 +392,27 @@ def main() -> None:
     """Prints how the mutations of each file ended; exit code 1 where one was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--zips", type=int, default=10_000, help="mutations of zip files, uploaded and as SRC")
-    parser.add_argument("--files", type=int, default=2_000, help="mutations of each other file")
+    parser.add_argument("--files", type=int, help="mutations of each other file; else 2,000, or 50 with --commands")
+    parser.add_argument("--commands", action="store_true", help="run the commands, without --zips of their own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory", type=int, default=6 << 30, help="bytes of address space")
     parser.add_argument("--seconds", type=int, default=120, help="for one file")
     parser.add_argument("--only", default="", help="targets whose name has this in it")
-    parser.add_argument("--without-runs", action="store_true", help="leave out what needs TensorFlow")
+    parser.add_argument("--without-tensorflow", action="store_true", help="leave out runs, and what train reads")
     options = parser.parse_args()
+    files = options.files or (50 if options.commands else 2_000)
+    end_of = read_by_command if options.commands else read_here
     wrong = 0
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
         folder = Path(name).resolve()
-        targets = [*zips(folder / "zips"), *tables(folder / "tables"), *versions(folder / "versions")]
-        targets += [] if options.without_runs else runs(folder / "run")
+        targets = [*zips(folder / "zips"), *tables(folder / "tables")]
+        targets += versions(folder / "versions", with_tensorflow=not options.without_tensorflow)
+        targets += [] if options.without_tensorflow else runs(folder / "run")
         for target in targets:
-            if options.only in target.name:
-                count = options.zips // 2 if target.file.endswith(".zip") else options.files
-                ends = run(target, count, options.seed, (options.memory, options.seconds))
+            if options.only in target.name and (target.command or not options.commands):
+                count = options.zips // 2 if target.file.endswith(".zip") and not options.commands else files
+                ends = run(target, count, options.seed, (options.memory, options.seconds), end_of)
                 wrong += ends["WRONG"]
                 print(f"{target.name}: {dict(sorted(ends.items()))}", flush=True)
     sys.exit(wrong > 0)

@@ -260,3 +260,32 @@ def test_a_file_in_the_place_of_a_folder_of_the_jobs_is_named_and_kept(tmp_path:
     assert (work / "dataset").read_text() == "notes"
     (work / "dataset").rename(tmp_path / "notes")
     assert records(src)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["sources.arrow", "chunks.txt", "chunks.txt.tmp", "awaited", "notes"])
+def test_a_folder_in_the_place_of_a_file_of_the_jobs_is_named_and_kept(
+    tmp_path: Path, records: Command, name: str
+) -> None:
+    src = draw_tree(tmp_path / "pets", ["cat/0.png", "dog/0.png"])
+    work = tmp_path / "data/pets/incomplete.1.0.0"
+    (work / name).mkdir(parents=True)
+    (work / "lock").touch()
+    (work / name / "mine").write_text("notes")
+    code, _, said = records(src)
+    assert code == 2
+    assert f"{work}/{name}: no job of imageshards made this folder; move it away" in said
+    assert (work / name / "mine").read_text() == "notes"
+
+
+@pytest.mark.parametrize("name", ["sources.arrow", "chunks.txt", "awaited", "replaced"])
+def test_a_link_in_the_work_folder_leads_nobody_to_a_file_of_the_users(
+    tmp_path: Path, records: Command, name: str
+) -> None:
+    src = draw_tree(tmp_path / "pets", ["cat/0.png", "dog/0.png"])
+    work = tmp_path / "data/pets/incomplete.1.0.0"
+    work.mkdir(parents=True)
+    (work / "lock").touch()
+    (tmp_path / "mine").write_text("notes")
+    (work / name).symlink_to(tmp_path / "mine")
+    assert records(src)[0] == 0
+    assert (tmp_path / "mine").read_text() == "notes"

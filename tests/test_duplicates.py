@@ -1,10 +1,13 @@
 """Which images belong together, by an index that is written here."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from imageshards.pipeline.errors import UserError
 from imageshards.train.duplicates import likeness
 
 BUSY = 0x5A5A_3C3C_0F0F_6996  # a hash as pictures have it, not that of a plain surface
@@ -49,3 +52,29 @@ def test_a_dataset_without_our_index_has_single_pictures(tmp_path: Path) -> None
     found = likeness(tmp_path, ["a", "b"])
     assert found.groups.tolist() == [0, 1]
     assert len(found.same) == len(found.alike) == 0
+
+
+def damage(index: Path) -> None:
+    index.write_bytes(index.read_bytes()[:-1])
+
+
+def nothing_said_of_the_look(index: Path) -> None:
+    table = pq.read_table(index)
+    pq.write_table(table.set_column(3, "phash", pa.nulls(len(table), pa.uint64())), index)
+
+
+def other_pictures(index: Path) -> None:
+    write_index(index.parent, ("b", None, content(1), 1))
+
+
+def text_for_a_checksum(index: Path) -> None:
+    table = pq.read_table(index)
+    pq.write_table(table.set_column(2, "sha256", pa.array(["no digits"])), index)
+
+
+@pytest.mark.parametrize("change", [damage, nothing_said_of_the_look, other_pictures, text_for_a_checksum])
+def test_an_index_that_is_not_of_the_records_is_named(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    write_index(tmp_path, ("a", None, content(1), 1))
+    change(tmp_path / "index.parquet")
+    with pytest.raises(UserError, match=r"index.parquet: not the index of these records \("):
+        likeness(tmp_path, ["a"])

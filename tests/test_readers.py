@@ -233,6 +233,13 @@ def test_parquet(tmp_path: Path) -> None:
     assert [values.to_pylist() for values in table.columns] == [["1.jpg"], ["3"]]
 
 
+def test_parquet_whose_text_is_not_utf8_is_said(tmp_path: Path) -> None:
+    names = pa.array([b"1.jpg", b"\xad.jpg"]).view(pa.string())
+    pq.write_table(pa.table({"file_name": names, "label": ["cat", "dog"]}), tmp_path / "a.parquet")
+    with pytest.raises(NotReadableError, match="Invalid UTF8"):
+        read_table(tmp_path / "a.parquet")
+
+
 def test_a_damaged_row_costs_that_row(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a.csv", 'file,label\n1.jpg,"ca"t\n2.jpg,dog,,x\n3.jpg,cow,\n'))
     assert table is not None

@@ -162,6 +162,21 @@ def test_what_a_person_put_beside_or_into_a_version_is_not_lost(tmp_path: Path, 
     assert mine.read_text() == "precious"
 
 
+@pytest.mark.parametrize("name", ["rejected.csv", "dataset_info.json", "pets-train.tfrecord-00000-of-00001"])
+def test_a_folder_of_a_person_under_the_name_of_a_file_is_not_lost(
+    tmp_path: Path, records: Command, version: Path, name: str
+) -> None:
+    src = draw_tree(tmp_path / "pets", NAMES)
+    assert records(src)[0] == 0
+    (version / name).rename(version / "elsewhere")
+    (version / name).mkdir()
+    (version / "elsewhere").rename(version / name / "mine")
+    code, _, said = records(src)
+    assert code == 2
+    assert f"{version / name}: imageshards did not publish it" in said
+    assert (version / name / "mine").exists()
+
+
 def test_a_link_in_the_place_of_a_file_under_way_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from imageshards.pipeline import storage
+from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.facts import content_number
 from imageshards.pipeline.lookalikes import look_alikes
+from imageshards.pipeline.source import printable
 from imageshards.pipeline.versions import INDEX_FILE
 
 Numbers = npt.NDArray[np.int64]
@@ -33,23 +37,43 @@ class Likeness:
 
 
 def likeness(version: Path, keys: Sequence[str]) -> Likeness:
-    """Returns how the images with these keys are related, by the index of the dataset in the folder `version`."""
+    """Returns how the images with these keys are related, by the index of the dataset in the folder `version`.
+
+    Raises:
+      UserError: the index is damaged, or is of other images.
+    """
     path = version / INDEX_FILE
     if not path.exists():
         none = np.zeros((0, 2), np.int64)
         return Likeness(np.arange(len(keys)), none, none)
+    try:
+        names, contents, looks = _rows(path, keys)
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, pa.ArrowException) as error:
+        if storage.is_fault(error):
+            raise
+        raise UserError(
+            f"{path}: not the index of these records ({printable(str(error))}); copy the version again from where it is"
+            f" whole, or move {version} away and build the dataset again"
+        ) from error
+    _, groups = np.unique([name or f"\0{number}" for number, name in enumerate(names)], return_inverse=True)
+    pairs = look_alikes(looks, contents)
+    same = _neighbours(contents)
+    alike = np.stack([pairs["one"], pairs["other"]], axis=1)
+    return Likeness(_connected(len(keys), np.concatenate([same, _neighbours(groups)])), same, alike)
+
+
+def _rows(path: Path, keys: Sequence[str]) -> tuple[list[str], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Returns the group, a number for the content, and the look of the images with these keys."""
     import pyarrow.parquet as pq
 
     index = pq.read_table(path, columns=["key", "group", "sha256", "phash"])
     place = {key: number for number, key in enumerate(index["key"].to_pylist())}
-    rows = np.array([place[key] for key in keys], np.int64)
-    names = index["group"].take(rows).to_pylist()
-    contents = np.array([content_number(each) for each in index["sha256"].take(rows).to_pylist()], np.uint64)
-    _, groups = np.unique([name or f"\0{number}" for number, name in enumerate(names)], return_inverse=True)
-    pairs = look_alikes(index["phash"].to_numpy()[rows], contents)
-    same = _neighbours(contents)
-    alike = np.stack([pairs["one"], pairs["other"]], axis=1)
-    return Likeness(_connected(len(keys), np.concatenate([same, _neighbours(groups)])), same, alike)
+    rows = index.take(pa.array([place[key] for key in keys], pa.int64()))
+    contents = np.array([content_number(each) for each in rows["sha256"].to_pylist()], np.uint64)
+    looks = rows["phash"].cast(pa.uint64())
+    if looks.null_count:
+        raise ValueError("a picture has no perceptual hash")
+    return rows["group"].cast(pa.string()).to_pylist(), contents, looks.to_numpy()
 
 
 def _neighbours(values: npt.NDArray[np.uint64] | Numbers) -> Numbers:

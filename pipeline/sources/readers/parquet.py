@@ -17,6 +17,7 @@ def read(content: bytes) -> Table:
     """
     try:
         table = pq.read_table(io.BytesIO(content))
+        table.validate(full=True)  # its text may not be UTF-8
     except (pa.ArrowException, OSError, ValueError) as error:
         raise NotReadableError(f"it is not a Parquet file that can be read: {error}") from error
     pictures = [field.name for field in table.schema if _holds_bytes(field.type)]
