@@ -8,6 +8,7 @@ import ctypes
 import dataclasses
 import errno
 import fcntl
+import itertools
 import os
 import shutil
 import stat
@@ -100,7 +101,7 @@ def _lock(version: Version) -> Iterator[None]:
     """Holds the lock of the work folder. The system releases it when a job dies, however it dies."""
     path = version.work / _LOCK
     try:
-        version.work.mkdir(parents=True, exist_ok=True)
+        _make(version.work)
         if version.work.is_symlink():
             raise OSError(errno.ELOOP, "it is a link")
         if not os.path.lexists(path) and any(version.work.iterdir()):
@@ -129,6 +130,15 @@ def _lock(version: Version) -> Iterator[None]:
 def _is_foreign_folder(path: Path) -> bool:
     """Says whether this is a folder: a version has none, also not under a name of its own. Hidden ones do not count."""
     return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+
+
+def _make(folder: Path) -> None:
+    """Makes a folder and those above it, whose names a loss of power does not take away."""
+    made = list(itertools.takewhile(lambda parent: not parent.exists(), folder.parents))
+    folder.mkdir(parents=True, exist_ok=True)
+    for parent in made:
+        with contextlib.suppress(PermissionError):  # it may be closed to readers
+            _flush(parent.parent)
 
 
 def _check_kinds(work: Path) -> None:

@@ -91,7 +91,7 @@ def write_report(
         made=_made(metadata),
         reasons=_reasons(statistics.rejected, metadata, root),
     )
-    storage.write(folder / REPORT, page.encode())
+    storage.write(folder / REPORT, page.encode(), durable=True)
     return seen
 
 

@@ -11,18 +11,19 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def check_faults(place: str, sample: int) -> None:
+def check_faults(place: str, sample: int) -> str:
     command = [sys.executable, HERE / "faults", place, "--sample", str(sample)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{sample} jobs, [1-9] of which met their fault", done.stdout, re.MULTILINE), done.stdout
+    return done.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler, cc, and there is none")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs LD_PRELOAD, which Linux has")
-def test_a_call_of_the_disk_that_fails_ends_in_the_right_version_or_in_a_sentence() -> None:
-    check_faults("disk", 3)
+def test_a_call_of_the_disk_that_fails_ends_in_the_right_version_or_in_a_sentence_and_all_is_synced_first() -> None:
+    assert "published before it was synced: nothing" in check_faults("disk", 3)
 
 
 @pytest.mark.slow

@@ -49,11 +49,12 @@ def main() -> None:
             found.append(outcome)
             if outcome.wrong:
                 print(outcome, flush=True)
-        calls = place.calls()
+        calls, unsynced = place.calls(), place.unsynced()
     met = sum(bool(outcome.step) for outcome in found)
     print(table(found))
     print(f"{len(found)} jobs, {met} of which met their fault; an undisturbed one has the calls {calls}")
-    sys.exit(any(outcome.wrong for outcome in found))
+    print(f"published before it was synced: {', '.join(unsynced) or 'nothing'}")
+    sys.exit(bool(unsynced) or any(outcome.wrong for outcome in found))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from driver import Fault, Place, draw, empty_folder, step_of
@@ -45,15 +45,24 @@ class Disk(Place):
         self._library = ctypes.CDLL(os.environ[_LIBRARY])
         os.environ["FAULT_FOLDERS"] = f"{self._src}:{self._out}"
         draw(self._src, self.before)
-        self._run(None)
+        self._unsynced = self._undisturbed()
+        self._old = self._published()
         draw(self._src, [self.after])
         self._out.rename(folder / "before")
         self._start()
-        self._old = self._published()
-        code, said = self._run(Fault("", -1, 0, False))  # nothing fails, and all is counted
-        assert code == 0, said
+        self._unsynced += self._undisturbed()
         self._new = self._published()
-        self._calls = collections.Counter(line.split()[0] for line in self._log.read_text().splitlines())
+        self._calls = collections.Counter(kind for kind, _ in self._logged())
+
+    def _undisturbed(self) -> list[str]:
+        """Runs a job in which nothing fails, and all is logged; returns what it did not sync as it published."""
+        code, said = self._run(Fault("", -1, 0, False))
+        assert code == 0, said
+        return _unsynced(self._logged(), self._out / "pets", self._published())
+
+    def _logged(self) -> list[list[str]]:
+        """Returns the kind and the path of each call of the last job, in their order."""
+        return [line.split(" ", 1) for line in self._log.read_text().splitlines()]
 
     def faults(self) -> Iterator[Fault]:
         """Yields one fault after the other."""
@@ -66,6 +75,10 @@ class Disk(Place):
     def calls(self) -> str:
         """Returns how many calls of which kind an undisturbed job has."""
         return ", ".join(f"{count} {kind}" for kind, count in self._calls.most_common())
+
+    def unsynced(self) -> list[str]:
+        """Returns what a loss of power could have taken from the version after it was published."""
+        return self._unsynced
 
     def there(self) -> dict[str, bytes]:
         """Returns all files below OUT."""
@@ -89,6 +102,25 @@ class Disk(Place):
     def _met(self) -> str:
         met = [line.removeprefix("! ") for line in self._log.read_text().splitlines() if line.startswith("! ")]
         return step_of(*met[0].split(" ", 1)) if met else ""
+
+
+def _unsynced(calls: Sequence[Sequence[str]], folder: Path, published: Iterable[str]) -> list[str]:
+    """Returns what was not synced after its last change: what is in the version, before the rename that publishes it.
+
+    `calls` are kinds and paths in their order; `folder` is the dataset's, whose own name has to last as well.
+    """
+    version = folder / "incomplete.1.0.0/dataset"
+    at = next(number for number, (kind, path) in enumerate(calls) if kind == "rename" and path == str(version))
+    synced: set[str] = set()
+    for kind, path in calls[:at]:
+        if kind == "sync":
+            synced.add(path)
+        elif kind in ("write", "truncate", "rename", "mkdir", "unlink"):
+            synced -= {path, str(Path(path).parent)}
+    within = {str(version), *(str(version / Path(name).name) for name in published)}
+    made = {str(folder.parent)} if ["mkdir", str(folder)] in calls else set()
+    after = {path for kind, path in calls[at:] if kind == "sync"}
+    return sorted((within - synced) | (made - synced - after) | ({str(folder)} - after))
 
 
 @contextlib.contextmanager

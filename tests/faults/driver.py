@@ -83,6 +83,10 @@ class Place(abc.ABC):
     def calls(self) -> str:
         """Returns how many calls of which kind an undisturbed job has."""
 
+    def unsynced(self) -> list[str]:
+        """Returns what a loss of power could have taken from the version that the undisturbed job published."""
+        return []
+
     @abc.abstractmethod
     def there(self) -> dict[str, bytes]:
         """Returns all files below OUT, such as pets/1.0.0/metadata.json."""
