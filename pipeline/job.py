@@ -113,8 +113,8 @@ def _previous(version: Path | None, options: Options) -> pa.Table | None:
     if version is None:
         return None
     try:
-        rows, metadata = read_index(version), storage.read_json(version / METADATA)
-        same = metadata["normalization"] == normalization(options)
+        same = storage.read_json(version / METADATA)["normalization"] == normalization(options)
+        rows = read_index(version)  # last: Arrow's threads would end a process that stops at once
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
         if storage.is_fault(error):
             raise

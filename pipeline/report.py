@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from imageshards.pipeline import checksums, storage, tfrecord
 from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
@@ -23,7 +21,7 @@ from imageshards.pipeline.page import render, thumbnail_of
 from imageshards.pipeline.shards import read_frames
 from imageshards.pipeline.source import Reason, Rejected
 from imageshards.pipeline.survey import LISTED, Row, Survey, images_by_label, record_of, survey
-from imageshards.pipeline.verify import check_readable
+from imageshards.pipeline.verify import BROKEN, check_readable
 from imageshards.pipeline.versions import REJECTED, REPORT, Version, published_name
 
 _PICTURES = 120  # of contact sheets, in the whole report
@@ -50,7 +48,7 @@ def redraw(version: Path, src: str | None) -> Survey:
         statistics.rejected = _read_rejected(version / REJECTED)
         published = Version(version.with_name(published_name(version)), version.name)
         seen = write_report(version, published, statistics, metadata, src)
-    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, tfrecord.DamagedRecordError) as error:
+    except (*BROKEN, tfrecord.DamagedRecordError) as error:
         raise UserError(f"{version}: cannot be read: {error}; imageshards-verify shows all that is wrong") from error
     digests[REPORT] = checksums.file_checksum(version / REPORT)
     described = {name: value for name, value in metadata.items() if name != "sha256"}

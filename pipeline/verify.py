@@ -36,14 +36,15 @@ from imageshards.pipeline.versions import (
 )
 
 _OURS = (checksums.METADATA, INDEX_FILE)  # without both, imageshards itself would not know the version for its own
-_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
+BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error, pa.ArrowException)
+"""What is raised where a file of a version is damaged."""
 
 
 def verify(version: Path) -> Iterator[str]:
     """Yields, in words, all that is wrong with a published version; nothing where it is whole."""
     try:
         published = checksums.read_checksums(version)
-    except _BROKEN as error:
+    except BROKEN as error:
         yield f"{checksums.METADATA}: {_words(error)}"
         return
     shards = {name for name in published if ".tfrecord-" in name}
@@ -88,7 +89,7 @@ def _check_content(version: Path, published: Mapping[str, str]) -> Iterator[str]
                 yield f"{shard.name}: its bytes are not those that were published"
         yield from _check_counts(metadata, info, labels, index)
         yield from _check_rejected(version, metadata)
-    except _BROKEN as error:
+    except BROKEN as error:
         yield f"it cannot be read as a dataset: {type(error).__name__}: {printable(str(error))}"
 
 
@@ -105,7 +106,7 @@ def check_readable(version: Path) -> None:
             return
         published = checksums.read_checksums(version)
         short = missing_files(Version(version.parent, version.name), checksums.read_described(version))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise UserError(_damaged(version, checksums.METADATA, _words(error))) from error
     around = {FEATURES, INFO, LABELS, INDEX_FILE}
     for name in short:

@@ -151,12 +151,18 @@ def to_zeros(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
+def open_quotation_mark(version: Path) -> None:
+    with (version / "rejected.csv").open("a") as file:
+        file.write('"')
+
+
 DAMAGED_FOR_A_BUILD: list[Callable[[Path], None]] = [
     *map(metadata_of, ("", "[]", "null", "[" * 100_000, '{"a":' * 100_000, DIGITS, '{"sha256": null}')),
     *(endless(name, make) for name in ("metadata.json", "index.parquet") for make in (to_zeros, os.mkfifo)),
 ]
 DAMAGED = [
     *DAMAGED_FOR_A_BUILD,
+    open_quotation_mark,
     *map(checksums_that_name, ("/dev/zero", "../..", "..", "", "../1.0.0/metadata.json")),
     *map(header_of, (2**31, 2**62, 2**64 - 1)),
     *(endless(name, to_zeros) for name in ("label.labels.txt", "dataset_info.json")),
