@@ -27,6 +27,7 @@ _LARGEST_HEADER = 2 * _BLOCK  # names and the like, which tarfile reads into mem
 _LONGEST_END = 1 << 30  # of zeros
 _UNSAFE_PARTS = frozenset({"/", ".."})
 _LITTER = "__MACOSX"
+_AGAIN = "; copy or download the archive again"
 _DAMAGE = (
     *(OSError, EOFError, ValueError, NotImplementedError, RuntimeError, LookupError, OverflowError, struct.error),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError),
@@ -77,7 +78,8 @@ def members(stream: BinaryIO, name: str) -> Iterator[Member]:
         raise UserError(f"{printable(name)}: {error}") from error
     except _DAMAGE as error:
         kind = suffix_of(name)[1:]
-        raise UserError(f"{printable(name)}: no {kind} file, or a damaged one: {printable(str(error))}") from error
+        words = f"no {kind} file, or a damaged one: {printable(str(error))}{_AGAIN}"
+        raise UserError(f"{printable(name)}: {words}") from error
 
 
 def write_below(folder: Path, files: Iterable[Member], limits: Limits, mtime_ns: int | None = None) -> Limits:
@@ -104,7 +106,7 @@ def write_below(folder: Path, files: Iterable[Member], limits: Limits, mtime_ns:
         except FileExistsError as error:
             raise UserError(f"{printable(name)}: cannot be unpacked: two files have this name (File exists)") from error
         except _DAMAGE as error:
-            words = getattr(error, "strerror", None) or str(error)
+            words = getattr(error, "strerror", None) or f"{error}{_AGAIN}"
             raise UserError(f"{printable(name)}: cannot be unpacked: {printable(words)}") from error
         if left < 0:
             raise UserError(f"more than {limits.size >> 20:,} MB, unpacked{limits.advice}")

@@ -2,13 +2,17 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from .understood import labels_by_key, tree, understood
+from imageshards.pipeline.sources.listing import list_files
+from imageshards.pipeline.sources.selection import Selection
+
+from .understood import labels_by_key, rejects, tree, understood
 
 PAGE = Path(__file__).parents[1] / "docs/formats.md"
 LABELS = {"images/0a1b.jpg": "cat", "images/7f3c.jpg": "dog"}
@@ -116,7 +120,9 @@ FORMS: dict[str, dict[str, str]] = {
         "images/metadata.csv": "file_name,label\n" + lines("{file},{label}"),
         "images/metadata.jsonl": objects(*({"file_name": file, "label": label} for file, label in PAIRS)),
     },
-    "ImageNet lists, numbers with `synsets.txt` or `classes.txt`": {"train.txt": lines("{file} {n}")},
+    "ImageNet lists, numbers with `synsets.txt`, `classes.txt` or a dataset card's `README.md`": {
+        "train.txt": lines("{file} {n}")
+    },
 }
 _EXAMPLES = [(form, name) for form, files in FORMS.items() for name in files]
 
@@ -161,3 +167,49 @@ def test_trees_of_the_page(
     dataset = understood(tree(tmp_path, *(path.removeprefix("raw/") for path in paths)), split="50/50")
     assert dataset.labels == labels
     assert {source.split for source in dataset.sources} == splits
+
+
+def section(name: str) -> str:
+    return re.split(r"^## ", PAGE.read_text("utf-8").split(f"\n## {name}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [(".zip", "zip"), (".tar", "tar"), (".tar.gz", "gztar")])
+def test_archives_of_the_page(tmp_path: Path, suffix: str, kind: str) -> None:
+    assert f"`{suffix}`" in section("Archives")
+    for split in ("train", "test"):  # an archive of archives, as the page says
+        tree(tmp_path / split, "cat/1.jpg", "dog/2.jpg")
+        shutil.make_archive(str(tmp_path / "pets" / split), kind, tmp_path / split)
+    shutil.make_archive(str(tmp_path / "pets"), kind, tmp_path / "pets")
+    dataset = understood(tmp_path / f"pets{suffix}", out=str(tmp_path / "data"))
+    assert {(source.label, source.split) for source in dataset.sources} == {
+        (label, split) for label in ("cat", "dog") for split in ("train", "test")
+    }
+    assert list((tmp_path / "data-unpacked").glob("*/pets/train/cat/1.jpg"))
+
+
+def test_corrections_of_the_page(tmp_path: Path) -> None:
+    rows = re.findall(r"^    (.+)$", section("Wrong labels"), re.MULTILINE)
+    (tree(tmp_path, "cat/17.jpg", "cat/18.jpg", "cat/19.jpg", "dog/1.jpg") / "corrections.csv").write_text(
+        "\n".join(rows)
+    )
+    dataset = understood(tmp_path)
+    assert labels_by_key(dataset) == {"cat/17.jpg": "dog", "cat/19.jpg": "cat", "dog/1.jpg": "dog"}
+    assert rejects(dataset) == {"cat/18.jpg": "left-out"}
+
+
+@pytest.mark.parametrize(
+    ("glob", "left_out"),
+    [
+        ("thumbs", {"cat/thumbs/a.gif", "thumbs/b.gif"}),
+        ("*.gif", {"cat/thumbs/a.gif", "thumbs/b.gif", "train/c.gif"}),
+        ("train/*.gif", {"train/c.gif"}),
+        ("/thumbs", {"thumbs/b.gif"}),
+    ],
+)
+def test_globs_of_the_page(tmp_path: Path, glob: str, left_out: set[str]) -> None:
+    assert f"`{glob}`" in section("Parts of SRC")
+    names = {"cat/thumbs/a.gif", "thumbs/b.gif", "train/c.gif", "cat/d.jpg"}
+    root = tree(tmp_path, *names)
+    excluded = list_files(str(root), selection=Selection(exclude=[glob])).images
+    included = list_files(str(root), selection=Selection(include=[glob])).images
+    assert ({file.key for file in excluded}, {file.key for file in included}) == (names - left_out, left_out)

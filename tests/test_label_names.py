@@ -12,6 +12,7 @@ from .understood import labels_by_key, rejects, tree, understood
 
 IMAGES = ("images/a.jpg", "images/b.jpg", "images/c.jpg", "images/d.jpg")
 NAMES = ["cat", "cat", "dog", "dog"]
+CARD = "  dtype:\n    class_label:\n      names:\n        '0': cat\n        '1': dog\n"
 
 
 def numbered(root: Path, *labels: str) -> Path:
@@ -30,6 +31,7 @@ def numbered(root: Path, *labels: str) -> Path:
         (0, "label_num_to_disease_map.json", '{"0": "cat", "1": "dog", "2": "fox"}'),
         (0, "classes.csv", "id,name\n0,cat\n1,dog\n"),
         (1, "meta/categories_pets.txt", "/cat 1\n/dog 2\n"),
+        (0, "README.md", f"---\nfeatures:\n- name: label\n{CARD}---\n# Pets\n"),
         (1, "label_map.pbtxt", "item {\n  id: 1\n  name: 'cat'\n}\nitem {\n  name: 'dog'\n  id: 2\n}\n"),
     ],
 )
@@ -67,6 +69,8 @@ def test_folders_called_by_wordnets_codes_get_their_names(tmp_path: Path, name: 
         ("classes.txt", "cat\n"),  # names too few
         ("animals.json", '{"0": "cat", "1": "cat"}'),  # the same name twice
         ("animals.json", '{"0": "a.jpg", "1": "b.jpg"}'),  # pictures
+        ("README.md", f"---\n{CARD}{CARD}---\n"),  # two columns with names
+        ("README.md", CARD),  # an example in a text
         ("words.txt", "cat\ndog\n"),  # a file of that name holds any lines
     ],
 )

@@ -203,8 +203,11 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "no images below this folder"),
-        (["a.txt", "b.txt", "c.csv"], "no images below this folder, only 2 .txt, 1 .csv"),
+        ([], "no images below this folder; give the folder with your images .JPEG, PNG, .* HEIC"),
+        (
+            ["a.txt", "b.txt", "c.csv"],
+            "no images below this folder, only 2 .txt, 1 .csv; give the folder with your images",
+        ),
     ],
 )
 def test_nothing_to_read(tmp_path: Path, names: list[str], message: str) -> None:

@@ -418,6 +418,13 @@ def test_a_fold_or_another_column_may_say_what_is_test(tmp_path: Path) -> None:
         understood(tmp_path, test_from="fold:1", layout="filenames")
 
 
+def test_a_fold_is_not_proposed_as_test_where_folders_give_splits(tmp_path: Path) -> None:
+    tree(tmp_path, "train/1.jpg", "train/2.jpg", "test/3.jpg")
+    (tmp_path / "t.csv").write_text("file,label,fold\n1,cat,0\n2,dog,1\n3,cat,2\n")
+    (note,) = (note for note in understood(tmp_path).notes if "'fold'" in note)
+    assert note.endswith("--group-column fold keeps each fold in one split")  # a row may not contradict its folder
+
+
 def test_a_column_that_one_table_has_need_not_be_in_others(tmp_path: Path) -> None:
     tree(tmp_path, *IMAGES)
     (tmp_path / "pets.csv").write_text("file,kind,colour\n1,cat,red\n2,dog,red\n3,cat,blue\n")

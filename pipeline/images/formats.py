@@ -8,6 +8,7 @@ from imageshards.pipeline.images.errors import UnreadableError
 from imageshards.pipeline.images.picture import Picture
 from imageshards.pipeline.images.settings import Normalization
 
+KNOWN = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
 _DECODERS = (
     ((jpeg.SIGNATURE,), jpeg.decode),
     ((png.SIGNATURE,), png.decode),
@@ -41,5 +42,4 @@ def decode(data: bytes, normalization: Normalization) -> Picture:
     if heif.is_heif(data):
         return heif.decode(data, normalization)
     what = next((name for signatures, name in _REFUSED if data.startswith(signatures)), "")
-    known = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
-    raise UnreadableError("unsupported-format", f"it is {what}, and not {known}" if what else f"not a {known} file")
+    raise UnreadableError("unsupported-format", f"it is {what}, and not {KNOWN}" if what else f"not a {KNOWN} file")

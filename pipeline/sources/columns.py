@@ -248,10 +248,10 @@ class _Choice:
                 notes.append(f"the column {told!r} is not used: which split its numbers mean is not known")
             if name in FOLD and column not in (group, split):
                 told, first = self.table.name(column), min(self.sample.given(column), default="0")
-                notes.append(
-                    f"the column {told!r} is not used; --group-column {told} keeps each fold in one split, and"
-                    f" --test-from {told}:{first} makes one fold the test split"
-                )
+                words = f"the column {told!r} is not used; --group-column {told} keeps each fold in one split"
+                if not self.names.have_split_folders():
+                    words += f", and --test-from {told}:{first} makes one fold the test split"
+                notes.append(words)
         return tuple(notes)
 
     def _is_index_or_file(self, column: int) -> bool:

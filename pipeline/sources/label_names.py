@@ -4,6 +4,7 @@ classes.txt                     cat              one name per line, from number 
 categories.txt, classes.csv     /a/airfield 0    1,cat    n01440764 tench, Tinca tinca
 class_indices.json              {"cat": 0}       {"0": "cat"}     {"0": ["n01440764", "tench"]}
 label_map.pbtxt                 item { id: 1 name: 'cat' }
+README.md                       the card of a dataset on Hugging Face: class_label: names: '0': cat
 """
 
 import contextlib
@@ -25,7 +26,8 @@ NAMES_FILE = re.compile(
 )
 """Files in which the number of a line, or of a list's item, is the label that it names."""
 
-_PLACES = r"^(?:{base}/|annotations/|meta/|metadata/|labels/|splits?/)?[^/]+\.(?:txt|json|csv|tsv|names|pbtxt)$"
+_PLACES = r"^(?:{base}/|annotations/|meta/|metadata/|labels/|splits?/)?(?:[^/]+\.{suffix}|README\.md)$"
+_SUFFIX = "(?:txt|json|csv|tsv|names|pbtxt)"
 _LARGEST = 1 << 23  # bytes: WordNet's 82,000 words take two millions
 _MANY = 200  # files that are each looked into
 _CODE = re.compile(r"[0-9]+|n[0-9]{8}", re.ASCII)
@@ -35,6 +37,8 @@ _LONGEST = 1000  # characters of a line that names a label
 _ITEM = re.compile(r"\{([^{}]*)\}")  # of a .pbtxt
 _ITEM_ID = re.compile(r"\bid:\s*([0-9]+)")
 _ITEM_NAME = re.compile(r"name:\s*['\"]([^'\"]+)")
+_CARD_NAMES = re.compile(r"class_label:\n +names:\n((?: +['\"]?[0-9]+['\"]?: [^\n]+\n)+)", re.ASCII)
+_CARD_NAME = re.compile(r"['\"]?([0-9]+)['\"]?: ([^\n]+)", re.ASCII)
 _PICTURES = tuple(IMAGE_SUFFIXES)
 
 
@@ -98,6 +102,8 @@ def read(content: bytes, file: str, *, by_place: bool = False) -> dict[str, str]
     by_place = by_place or NAMES_FILE.fullmatch(posixpath.basename(file).lower()) is not None
     if file.endswith(".pbtxt"):
         return _of_items(text)
+    if file.endswith(".md"):
+        return _of_card(text)
     if text.lstrip().startswith(("[", "{")):
         try:
             return _of_document(json.loads(text), by_place)
@@ -109,7 +115,7 @@ def read(content: bytes, file: str, *, by_place: bool = False) -> dict[str, str]
 
 def _candidates(listing: Listing, base: str, tables: set[str]) -> Iterable[tuple[str, bytes]]:
     keys = listing.others.rows["key"]
-    files = listing.others.where(pc.match_substring_regex(keys, _PLACES.format(base=re.escape(base))))
+    files = listing.others.where(pc.match_substring_regex(keys, _PLACES.format(base=re.escape(base), suffix=_SUFFIX)))
     if len(files) > _MANY:  # a text beside each picture
         files = files.where(pc.match_substring_regex(files.rows["key"], rf"(?i)(?:^|/)(?:{NAMES_FILE.pattern})$"))
     for file in files:
@@ -121,6 +127,15 @@ def _candidates(listing: Listing, base: str, tables: set[str]) -> Iterable[tuple
 def _of_items(text: str) -> dict[str, str]:
     found = [(_ITEM_ID.search(item), _ITEM_NAME.search(item)) for item in _ITEM.findall(text)]
     return {_number(number[1]): name[1] for number, name in found if number and name}
+
+
+def _of_card(text: str) -> dict[str, str]:
+    """Returns the names in the YAML above a dataset card's text; nothing where several columns have names."""
+    head = text.partition("\n---")[0] if text.startswith("---") else ""
+    columns = _CARD_NAMES.findall(f"{head}\n".replace("\r", ""))
+    if len(columns) != 1:
+        return {}
+    return _proper([(number, name.strip(" '\"")) for number, name in _CARD_NAME.findall(columns[0])])
 
 
 def _of_document(data: Any, by_place: bool) -> dict[str, str]:

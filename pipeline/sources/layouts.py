@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imageshards.pipeline import storage
+from imageshards.pipeline.images import formats
 from imageshards.pipeline.options import Options
 from imageshards.pipeline.source import Reason, Rejected, Source, UserError
 from imageshards.pipeline.sources import label_names, places
@@ -270,4 +271,6 @@ def _no_images(listing: Listing, options: Options) -> str:
     archive = next((file.key for file in listing.others if is_archive(str(listing.root / file.path))), "")
     advice = f"; to read the archive itself, give it as SRC: {options.src.rstrip('/')}/{archive}" if archive else ""
     only = f", only {ignored}" if ignored else ""
+    choice = ", or exclude less" if options.exclude else ""
+    advice = advice or f"; give the folder with your images ({formats.KNOWN}){choice}"
     return f"{options.src}: no images below this folder{only}{advice}{rejected}"

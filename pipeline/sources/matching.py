@@ -80,6 +80,11 @@ class Names:
             self._by_end(paths.take(pa.array(left)), left, base, split, found)
         return found
 
+    def have_split_folders(self) -> bool:
+        """Says whether images lie in the folder of a split."""
+        folders = pc.replace_substring_regex(self._images, r"[^/]*$", "").unique()
+        return any(map(folder_split, folders.to_pylist()))
+
     def hits(self, names: pa.Array, base: str) -> int:
         """Returns how many of a few names mean an image."""
         places = self.find(names, base).places

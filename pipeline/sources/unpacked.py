@@ -67,7 +67,7 @@ def _unpack(archive: Path, folder: Path, about: os.stat_result) -> None:
             found = _noting_archives(members(stream, archive.name), inner)
             left = write_below(folder, found, limits, about.st_mtime_ns)
         if left == limits:
-            raise UserError("there is no file in it")
+            raise UserError("there is no file in it; give an archive of pictures")
         for path in map(folder.joinpath, inner):
             left = _unpack_inner(path, left, about.st_mtime_ns)
     except UserError as error:
