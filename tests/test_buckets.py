@@ -126,7 +126,7 @@ def test_a_bucket_in_and_out_gives_what_folders_give(
         assert requests["GET /raw/"] == IMAGES + 2  # one for each image, and one to show what was rejected
         assert requests["HEAD /raw/"] == 0
         assert sum(count for what, count in requests.items() if "staged" in what) <= 12, requests  # of 1 chunk
-        assert requests["GET /awaited"] == 2  # before the first chunk, and before the first of 6 shards
+        assert requests["GET /awaited"] == 3  # before the first chunk, shard and piece of the index, of 6 shards
 
     assert run(str(root), "--out", str(tmp_path / "here"), "--dataset", "pets", "--shards", "2") == 0
     version = storage.place(f"{url}/data/pets/1.0.0")
