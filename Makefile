@@ -108,13 +108,16 @@ help: ## this list
 
 COMMANDS := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 STRANGE := $(firstword $(filter-out $(COMMANDS) .venv/%,$(MAKECMDGOALS)))
-$(if $(STRANGE),$(error there is no command $(STRANGE); make help lists all, and a folder of images is given as SRC=folder))
+LIKE := $(firstword $(if $(STRANGE),$(filter $(STRANGE)%,$(COMMANDS))))
+$(if $(STRANGE),$(error there is no command $(STRANGE); $(if $(LIKE),did you mean $(LIKE)?,make help \
+  lists all, and a folder of images is given as SRC=folder)))
 
 TAKEN := $(foreach goal,$(MAKECMDGOALS),$($(goal).takes)) PYTHON
 UNKNOWN := $(firstword $(filter-out $(TAKEN),$(GIVEN)))
 MEANT = $(foreach name,$(TAKEN),$(if $(filter $(UNKNOWN),$(shell echo $(name) | tr A-Z a-z)),$(name)))
 $(if $(UNKNOWN),$(if $(MAKECMDGOALS),,$(error say what to make, as in make records SRC=photos; make help lists all)))
-$(if $(UNKNOWN),$(error make $(MAKECMDGOALS) has no $(UNKNOWN)$(if $(strip $(MEANT)),; did you mean $(strip $(MEANT))? It,; it) takes $(TAKEN)))
+$(if $(UNKNOWN),$(error make $(MAKECMDGOALS) has no $(UNKNOWN); $(if $(strip $(MEANT)),did you mean $(strip $(MEANT))?,it takes \
+  $(TAKEN); other options of a command go into ARGS)))
 
 # DATASET is a name, of a folder in OUT, or a path.
 folder = $$(case "$$DATASET" in (*/*) ;; (*) printf %s "$${OUT:-data}/" ;; esac)$$DATASET

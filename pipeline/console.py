@@ -91,7 +91,7 @@ def summarize(metadata: Mapping[str, Any], version: Version) -> None:
     say(f"{found} found = {written} written + {found - written} rejected" + _reasons(metadata["rejected"]))
     if metadata["rejected_rows"]:
         say(
-            f"{sum(metadata['rejected_rows'].values())} manifest rows name no image of their own"
+            f"{counted(sum(metadata['rejected_rows'].values()), 'row')} of tables without an image"
             + _reasons(metadata["rejected_rows"])
         )
     if metadata["truncated"]:

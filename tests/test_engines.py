@@ -190,7 +190,10 @@ def test_two_workers_of_a_cluster_write_the_bytes_of_one_process(bench: Bench, e
 def test_strict_stops_a_cluster_in_the_words_of_one_process(bench: Bench, engine: Engine) -> None:
     _, errors = finish(bench.start("strict", [*engine.flags, "--strict"]), 2)
     assert errors == finish(bench.start("strict", ["--strict"]), 2)[1]
-    assert "--strict, and 1 are rejected:\n  cat/bad.png: unsupported-format" in errors
+    assert (
+        "--strict allows nothing to be rejected, and 1 is; nothing was published:\n  cat/bad.png: unsupported-format"
+        in errors
+    )
     assert not (bench.folder / "strict/pets/1.0.0").exists()
 
 

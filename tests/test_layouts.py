@@ -218,8 +218,10 @@ def test_nothing_to_read(tmp_path: Path, names: list[str], message: str) -> None
 def test_wrong_places(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         understood(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="neither a folder nor"):
+    with pytest.raises(UserError, match="a single picture; SRC is the folder"):
         understood(tree(tmp_path, "x.jpg") / "x.jpg")
+    with pytest.raises(UserError, match="neither a folder nor"):
+        understood(tree(tmp_path, "x.txt") / "x.txt")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,13 @@ def test_wrong_places(tmp_path: Path) -> None:
 def test_options_are_checked_by_value(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Options(src="x", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["1", "cat-1"])
+def test_splits_below_folders_without_labels_are_asked_about(tmp_path: Path, name: str) -> None:
+    root = tree(tmp_path, *(f"{label}/{split}/{name}.jpg" for label in ("cat", "dog") for split in ("train", "val")))
+    with pytest.raises(UserError, match=r"'cat', 'dog' hold splits and no labels.*as in train/cat;.*SRC=.*/cat$"):
+        understood(root)
 
 
 @pytest.mark.parametrize(

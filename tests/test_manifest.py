@@ -134,7 +134,7 @@ def test_rows_and_files_that_do_not_fit_are_listed(tmp_path: Path) -> None:
         "labels.csv:14": "row-no-file",
     }
     assert reading.found == 8
-    with pytest.raises(UserError, match="--strict, and 13 would be rejected"):
+    with pytest.raises(UserError, match="--strict allows nothing to be rejected, and 13 would be"):
         understood(tmp_path, layout="manifest", strict=True)
 
 

@@ -59,7 +59,10 @@ def check(dataset: SourceDataset, tables: Tables) -> None:
     options, sources = dataset.options, dataset.sources
     unwanted = [reject for reject in dataset.rejected if not reject.is_asked_for]
     if unwanted and options.strict:
-        raise UserError(f"{options.src}: --strict, and {len(unwanted)} would be rejected:\n{_lines(unwanted[:10])}")
+        raise UserError(
+            f"{options.src}: --strict allows nothing to be rejected, and {len(unwanted)} would be:\n"
+            + _lines(unwanted[:10])
+        )
     if not sources and tables.unclear and _is_guess(options, dataset.layout):
         raise UserError(no_label(tables.unclear[0], options))
     if not sources:
@@ -112,9 +115,9 @@ def _check_guess(dataset: SourceDataset, tables: Tables) -> None:
         "manifest": f"labels come from {', '.join(one.name for one in tables.labels[:3])}",
     }[layout]
     advice = {
-        "folders": "give one folder per label, or a table; --layout folders accepts them",
-        "filenames": "give --label-pattern, a manifest, or one folder per label; --layout filenames accepts the names",
-        "manifest": "--layout manifest takes the table so; --label-column names another column",
+        "folders": "give one folder per label, or a table; --layout folders builds it as it is",
+        "filenames": "give --label-pattern, a manifest, or one folder per label; --layout filenames builds it as it is",
+        "manifest": "--label-column names another column; --layout manifest builds it as it is",
     }[layout]
     such = f" (such as {sources[0].key})"
     raise UserError(f"{dataset.options.src}: {where}, but {what}{such}; {advice}{_listed(tables.passed_over())}")

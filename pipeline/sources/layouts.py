@@ -150,6 +150,13 @@ def _datasets_below(listing: Listing, tables: Tables, options: Options) -> list[
         return []
     if len(folders) > 1 and shape.depths == {1} and _only_hold_pictures(images, folders):
         return []
+    if len(folders) > 1 and all(len(parts) == 2 and split_named(parts[1]) for parts in found):
+        top, split = min(found)
+        raise UserError(
+            f"{options.src}: the folders {some(sorted(folders))} hold splits and no labels. If they are the labels,"
+            f" move the splits above them, as in {split}/{top}; if each is a dataset whose labels are in the names of"
+            f" its files, build one at a time: SRC={options.src.rstrip('/')}/{top}"
+        )
     lonely = [top for top, labels in folders.items() if len(labels) < 2 and not _is_split_or_images(labels)]
     if options.dataset or lonely:
         raise UserError(

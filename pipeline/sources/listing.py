@@ -65,6 +65,8 @@ def list_files(src: str, *, follow_outside: bool = False, selection: Selection =
     if not root.exists():
         raise UserError(f"{src}: no such folder; SRC is the folder with your images")
     if not root.is_dir():
+        if root.suffix.lower() in IMAGE_SUFFIXES:
+            raise UserError(f"{src}: a single picture; SRC is the folder with all of your images")
         raise UserError(f"{src}: neither a folder nor a .zip, .tar or .tar.gz of one; unpack it, and give the folder")
     root = root.resolve()
     walk = _Walk(root, follow_outside, selection, rejected)
