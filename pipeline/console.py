@@ -83,7 +83,7 @@ def progress(total: int, tally: Any) -> Iterator[None]:
 
 def summarize(metadata: Mapping[str, Any], version: Version) -> None:
     """Prints what is in a published dataset, and how to load it."""
-    from imageshards.pipeline.survey import misspelt  # --help need not wait for it
+    from imageshards.pipeline.survey import misspelt  # a version that is up to date need not wait for it
 
     labels = list(next(iter(metadata["splits"].values())))
     _print_table(metadata["splits"], labels, SPLITS)

@@ -13,6 +13,7 @@ from imageshards.pipeline.errors import JobError, UserError
 from imageshards.pipeline.versions import (
     FEATURES,
     INFO,
+    REMADE,
     Version,
     is_published,
     may_be_ours,
@@ -50,7 +51,7 @@ class InBucket:
                 f"{version.path} exists with other content, and a version in a bucket cannot be replaced in one step:"
                 " give the next --version, or delete this one"
             )
-        for name in ("shards", "index", "dataset"):
+        for name in REMADE:
             storage.remove(version.work / name)
         storage.write(version.work / _OWNER, this_job().encode())
         try:

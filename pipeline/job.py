@@ -172,10 +172,8 @@ def _check(found: int, statistics: Statistics, options: Options) -> None:
         raise LostError(f"{found} files were found, and {lost} of them are neither written nor rejected")
     if not statistics.images or (options.strict and unwanted):
         count = f"{len(unwanted)} {'is' if len(unwanted) == 1 else 'are'}"
-        why = (
-            "--strict allows nothing to be rejected, and {}"
-            if statistics.images
-            else "no image can be used; {} rejected"
-        )
+        why = f"no image can be used; {count} rejected"
+        if statistics.images:
+            why = f"--strict allows nothing to be rejected, and {count}"
         lines = "".join(f"\n  {reject.file}: {reject.reason}: {reject.detail}" for reject in unwanted[:10])
-        raise UserError(f"{options.src}: {why.format(count)}; nothing was published:{lines}")
+        raise UserError(f"{options.src}: {why}; nothing was published:{lines}")

@@ -21,6 +21,7 @@ from imageshards.pipeline.checksums import foreign_names
 from imageshards.pipeline.errors import UserError
 from imageshards.pipeline.versions import (
     JOB,
+    REMADE,
     Version,
     following_number,
     is_ours,
@@ -34,8 +35,7 @@ _RENAME_EXCHANGE = 2  # of linux/fs.h
 _RENAME_SWAP = 2  # of macOS's stdio.h
 _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENAMETOOLONG)
 _ASIDE = "replaced"
-_MADE_ANEW = ("shards", "index", "dataset")  # folders in the work folder, by every job
-_STAGED = "staged"  # the one that stays
+_STAGED = "staged"  # the folder that stays
 _LOCK = "lock"
 
 
@@ -71,7 +71,7 @@ class OnDisk:
         with _lock(version):
             _check_kinds(version.work)
             _recover(version)
-            for name in _MADE_ANEW:
+            for name in REMADE:
                 shutil.rmtree(version.work / name, ignore_errors=True)
                 (version.work / name).mkdir()
             (version.work / _STAGED).mkdir(exist_ok=True)
@@ -146,7 +146,7 @@ def _check_kinds(work: Path) -> None:
     for path in work.iterdir():
         if path.is_symlink():  # what it leads to is not ours
             path.unlink()
-        elif not path.name.startswith(".") and path.is_dir() != (path.name in (*_MADE_ANEW, _STAGED, _ASIDE)):
+        elif not path.name.startswith(".") and path.is_dir() != (path.name in (*REMADE, _STAGED, _ASIDE)):
             made = "folder" if path.is_dir() else "file, and a folder is to be there"
             raise UserError(f"{path}: no job of imageshards made this {made}; move it away")
 

@@ -37,6 +37,9 @@ _SIGNS = (METADATA, INDEX_FILE)  # other datasets of TFDS may have the first
 _AROUND = {*_SIGNS, FEATURES, INFO, LABELS, REJECTED, REPORT}
 _FACTS = {"fingerprint": str, "normalization": dict, "rejected": dict, "sha256": dict}
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+REMADE = ("shards", "index", "dataset")
+"""The folders in a work folder that every job makes again; what an earlier one staged stays."""
+
 JOB = "process "
 """How the name of every job begins, in the file by which it holds a work folder."""
 

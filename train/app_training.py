@@ -18,7 +18,7 @@ import streamlit as st
 from imageshards.pipeline.api import plan_jobs
 from imageshards.pipeline.images import Normalization, UnreadableError, normalize
 from imageshards.pipeline.options import Options
-from imageshards.pipeline.source import UserError
+from imageshards.pipeline.source import UserError, counted
 from imageshards.train.api import Run, open_run
 from imageshards.train.app import WORK
 from imageshards.train.app_words import escaped
@@ -164,7 +164,7 @@ def show_dropped(dropped: Dropped) -> None:
     for label, pictures in dropped.thumbnails.items():
         count = dropped.counts[label]
         words, shown = st.columns([1, 3])
-        words.write(f"{escaped(label)}: {count:,} {'picture' if count == 1 else 'pictures'}")
+        words.write(f"{escaped(label)}: {counted(count, 'picture')}")
         if pictures:
             shown.image(pictures, width=72, alt=[f"{label}, picture {n}" for n in range(1, len(pictures) + 1)])
     if len(dropped.counts) > LABELS:
@@ -265,7 +265,7 @@ def show_label_issues(run: Run, photos: Path) -> None:
 def show_accuracy(place: Any, name: str, accuracy: Estimate) -> None:
     """Shows an accuracy, and how far it can be trusted."""
     place.metric(name, f"{accuracy.value:.1%}")
-    place.caption(f"of {accuracy.images:,} {'image' if accuracy.images == 1 else 'images'}: {accuracy.interval}")
+    place.caption(accuracy.basis)
 
 
 def zipped(trained: Trained) -> bytes:

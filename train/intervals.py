@@ -4,6 +4,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from imageshards.pipeline.source import counted
+
 _Z = 1.959964  # of the normal distribution: 95 % lie within so many standard deviations
 
 
@@ -26,9 +28,13 @@ class Estimate:
         """The interval in words, such as "57–100%"."""
         return f"{100 * self.low:.0f}–{100 * self.high:.0f}%"
 
+    @property
+    def basis(self) -> str:
+        """What the value rests on, in words, such as "of 5 images: 57–100%"."""
+        return f"of {counted(self.images, 'image')}: {self.interval}"
+
     def __str__(self) -> str:
-        images = "1 image" if self.images == 1 else f"{self.images:,} images"
-        return f"{percent(self.value)}, of {images}: {self.interval}"
+        return f"{percent(self.value)}, {self.basis}"
 
 
 def percent(value: float) -> str:

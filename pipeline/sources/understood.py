@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
-from imageshards.pipeline.source import Rejected
+from imageshards.pipeline.source import Rejected, counted
 from imageshards.pipeline.sources.files import Sources
 
 EXAMPLES = 20
@@ -52,4 +52,4 @@ def lines(examples: list[Example], labels: int) -> list[str]:
         for example in sorted(examples, key=lambda example: example.label)
     ]
     more = labels - len(examples)
-    return [*shown, f"… and {more:,} more label{'s' * (more != 1)}"] if more > 0 else shown
+    return [*shown, f"… and {counted(more, 'more label')}"] if more > 0 else shown
