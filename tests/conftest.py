@@ -13,6 +13,8 @@ from imageshards.pipeline.__main__ import main
 from .drawings import draw_colors, draw_shapes
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+# Keras makes the folder that KERAS_HOME names, and a test must make none outside its own.
+WEIGHTS = {"KERAS_HOME": str(SHARED / "weights/keras_home")} if SHARED.is_dir() else {}
 
 
 @pytest.fixture

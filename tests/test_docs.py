@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import SHARED
+from .conftest import SHARED, WEIGHTS
 from .drawings import draw_colors, draw_shapes
 
 HERE = Path(__file__).parents[1]
@@ -113,7 +113,7 @@ def _run(folder: Path, command: str) -> str:
 def _environment() -> dict[str, str]:
     made_by_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
     environment = {name: value for name, value in os.environ.items() if name not in made_by_make}
-    return environment | {"KERAS_HOME": str(SHARED / "weights/keras_home")}
+    return environment | WEIGHTS
 
 
 def _assert_printed(page: str, printed: str) -> None:

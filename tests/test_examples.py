@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .conftest import SHARED, Command, save
+from .conftest import WEIGHTS, Command, save
 from .drawings import draw_colors, draw_shapes
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def run(folder: Path, program: str, *arguments: str) -> str:
     """Runs a program in `folder` and returns what it printed."""
-    environment = os.environ | {"KERAS_HOME": str(SHARED / "weights/keras_home"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = os.environ | WEIGHTS | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("PYTHONSAFEPATH", None)  # which make sets: a program finds the modules beside it
     command = [sys.executable, str(EXAMPLES / program), *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
